@@ -1,0 +1,225 @@
+// Everything Octet knows about one operator, as data and a few functions. One file in kernels/ops/ defines
+// `const OpSpec& spec_<KIND>()` for each row of ops.def; shape inference, planner, executor, quantizer,
+// verifier, tests and the operator table in the docs all read it.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/thread_pool.hpp"
+#include "schema/core/status.hpp"
+#include "schema/core/tensor_view.hpp"
+#include "schema/ir/attrs.hpp"
+#include "schema/ir/op_kind.hpp"
+
+namespace octet {
+
+// ---------------------------------------------------------------------------------------------------------
+// What a kernel or an inference function sees of a node.
+
+// One input or output of a node. Shapes are concrete. `data` is set when the contents are known already:
+// constants always; with shapes that depend on data, at run time also inputs that were just computed.
+struct TensorDesc {
+  std::string_view name;
+  DType dtype = DType::float32;
+  Shape shape;
+  Quantization quant;
+  const void* data = nullptr;
+  bool absent = false;       // an optional input that is not there
+  bool is_variable = false;  // state that the kernel reads and writes in place, kept between runs
+
+  bool is_known() const { return data != nullptr; }
+  template <class T>
+  std::span<const T> as() const {
+    return {static_cast<const T*>(data), static_cast<size_t>(shape.elements())};
+  }
+  int64_t elements() const { return shape.elements(); }
+  int64_t bytes() const { return byte_size(dtype, shape); }
+};
+
+struct NodeDesc {
+  OpKind kind = OpKind::UNKNOWN;
+  const Attrs* attrs = nullptr;
+  std::span<const TensorDesc> in;
+  std::span<const TensorDesc> out;  // during inference: names and dtypes only
+
+  template <class T>
+  const T& attr() const {
+    return std::get<T>(*attrs);
+  }
+  bool has_input(size_t i) const { return i < in.size() && !in[i].absent; }
+  // Input i, or nullptr when it is optional and absent.
+  const TensorDesc* optional_input(size_t i) const { return has_input(i) ? &in[i] : nullptr; }
+};
+
+// ---------------------------------------------------------------------------------------------------------
+// Shape inference.
+
+// Shapes of the outputs, or `deferred`: they depend on an input whose contents are not known yet.
+struct InferredShapes {
+  bool deferred = false;
+  std::vector<Shape> shapes;
+
+  static InferredShapes later() { return {.deferred = true, .shapes = {}}; }
+};
+// Never reads an input's data unless is_known(). Must hold against hostile shapes and constants: checks every
+// extent with checked arithmetic. The engine checks afterwards that sizes fit in memory.
+using InferFn = Result<InferredShapes> (*)(const NodeDesc&);
+
+// ---------------------------------------------------------------------------------------------------------
+// Kernels.
+
+struct RunArgs {
+  std::span<const void* const> in;  // constants included; nullptr for an absent input
+  std::span<void* const> out;
+  void* workspace = nullptr;  // Kernel::workspace_bytes(), aligned to 64 bytes
+  ThreadPool& pool;
+};
+
+// One node made ready for fixed shapes. Buffers may be over-read by 64 bytes, never over-written.
+// Not thread-safe; belongs to one executor.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual size_t workspace_bytes() const { return 0; }
+  // Can fail only on what the data itself makes wrong (an index out of range).
+  virtual Status run(const RunArgs& args) = 0;
+};
+using KernelResult = Result<std::unique_ptr<Kernel>>;
+
+// A kernel from a callable `Status f(const RunArgs&)`; it may own state by capture.
+template <class F>
+std::unique_ptr<Kernel> make_kernel(F f, size_t workspace = 0) {
+  class Lambda final : public Kernel {
+   public:
+    Lambda(F f, size_t workspace) : f_(std::move(f)), workspace_(workspace) {}
+    size_t workspace_bytes() const override { return workspace_; }
+    Status run(const RunArgs& args) override { return f_(args); }
+
+   private:
+    F f_;
+    size_t workspace_;
+  };
+  return std::make_unique<Lambda>(std::move(f), workspace);
+}
+
+// One way to run an operator. `create` returns Code::declined with the reason when it does not cover the
+// case (dtype, attribute, range): the planner then asks the next one and keeps the reason for `inspect`.
+struct Implementation {
+  std::string_view name;  // "xnnpack", "octet", "reference"
+  KernelResult (*create)(const NodeDesc&, ThreadPool&) = nullptr;
+};
+
+// ---------------------------------------------------------------------------------------------------------
+// Quantization, as data.
+
+// How one input or output of an operator is quantized in the int8 scheme.
+struct TensorRule {
+  enum class Kind : uint8_t {
+    activation,      // int8 asymmetric, per tensor, range from calibration
+    weights,         // int8 symmetric in [-127, 127]; per channel along `a`, or per tensor when a < 0
+    bias,            // int32, scale = scale(input a) * scale(input b), zero point 0, per channel as b is
+    same_as_input,   // the quantization of input `a`
+    same_as_output,  // for inputs: the quantization of output `a` (concatenation and its like)
+    fixed,           // scale and zero point given by the operator itself
+    keep,            // not quantized: indices, axes, shapes, booleans stay what they are
+  };
+  Kind kind = Kind::keep;
+  int a = -1, b = -1;
+  Affine value;  // for fixed, as int8
+};
+inline TensorRule activation() {
+  return {TensorRule::Kind::activation, -1, -1, {}};
+}
+inline TensorRule weights_per_channel(int axis) {
+  return {TensorRule::Kind::weights, axis, -1, {}};
+}
+inline TensorRule weights_per_tensor() {
+  return {TensorRule::Kind::weights, -1, -1, {}};
+}
+inline TensorRule bias_of(int input, int weights) {
+  return {TensorRule::Kind::bias, input, weights, {}};
+}
+inline TensorRule same_as_input(int i) {
+  return {TensorRule::Kind::same_as_input, i, -1, {}};
+}
+inline TensorRule same_as_output(int i) {
+  return {TensorRule::Kind::same_as_output, i, -1, {}};
+}
+inline TensorRule fixed(float scale, int64_t zero_point) {
+  return {TensorRule::Kind::fixed, -1, -1, Affine{scale, zero_point}};
+}
+inline TensorRule keep() {
+  return {};
+}
+
+// The int8 rule of an operator. The last rule of a list repeats for further tensors. Without an int8 form
+// `why_not` says why, in words for the report ("has no int8 form in the TFLite specification").
+struct QuantRule {
+  bool has_int8 = false;
+  std::vector<TensorRule> inputs, outputs;
+  std::string_view why_not;
+
+  static QuantRule of(std::vector<TensorRule> in, std::vector<TensorRule> out) {
+    return {true, std::move(in), std::move(out), {}};
+  }
+  static QuantRule none(std::string_view why) { return {false, {}, {}, why}; }
+  const TensorRule& input(size_t i) const { return inputs[std::min(i, inputs.size() - 1)]; }
+  const TensorRule& output(size_t i) const { return outputs[std::min(i, outputs.size() - 1)]; }
+};
+
+// ---------------------------------------------------------------------------------------------------------
+// Storage.
+
+// How the planner may share storage between inputs and outputs.
+enum class Sharing : uint8_t {
+  none,
+  in_place,  // an output may overwrite an input of the same byte size that dies here (element-wise operators)
+  view,      // output 0 has exactly the bytes of input 0 (RESHAPE): no kernel runs when they share storage
+  slices,    // `slice_of` tells where outputs lie inside input 0 (SPLIT) or inputs inside output 0
+             // (CONCATENATION)
+};
+
+// For Sharing::slices: byte offset of part i inside the whole, when the part is one contiguous run of it.
+// Parts are outputs when `parts_are_outputs`, else inputs.
+struct SliceLayout {
+  bool parts_are_outputs = false;
+  std::vector<std::optional<int64_t>> offset;  // one per part
+};
+using SliceFn = SliceLayout (*)(const NodeDesc&);
+
+// ---------------------------------------------------------------------------------------------------------
+
+struct Arity {
+  int min = 0, max = 0;  // max -1: any number
+};
+
+struct OpSpec {
+  OpKind kind = OpKind::UNKNOWN;
+  Arity inputs{1, 1}, outputs{1, 1};
+  InferFn infer = nullptr;
+  Implementation reference;          // normative; portable C++
+  std::vector<Implementation> fast;  // tried in order before the reference
+  QuantRule quant = QuantRule::none("has no int8 form");
+  int64_t (*macs)(const NodeDesc&) = nullptr;  // multiply-accumulates of one run; nullptr: none
+  Sharing sharing = Sharing::none;
+  SliceFn slice_of = nullptr;
+  // Operator version that the format asks for with these types (schema versions of the TFLite converter).
+  int version_float = 1, version_int8 = 1, version_int16 = 1;
+  // One line for the operator table in the docs: limits a user should know.
+  std::string_view notes;
+};
+
+// The spec of a kind; nullptr only for UNKNOWN.
+const OpSpec* find_spec(OpKind kind);
+
+// Check arity, then infer; what the planner, the reader's validation and the tests call.
+Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node);
+
+}  // namespace octet

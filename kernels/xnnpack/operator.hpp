@@ -1,0 +1,32 @@
+// RAII around one XNNPACK operator, and the small amount of code that every lowering shares.
+// XNNPACK headers are included by the files in kernels/xnnpack/ and by kernels/ops/*_xnnpack.cpp only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <xnnpack.h>
+
+#include "kernels/op_spec.hpp"
+
+namespace octet::xnn {
+
+// xnn_initialize, once; an error when the CPU is not supported.
+Status initialize();
+
+// "unsupported parameter" and the like, with the name of the call that said so.
+Status status_of(xnn_status s, std::string_view call);
+// The same, as Code::declined: for create and reshape calls, where another implementation may still do it.
+Status declined_of(xnn_status s, std::string_view call);
+
+struct Deleter {
+  void operator()(xnn_operator_t op) const { xnn_delete_operator(op); }
+};
+using Operator = std::unique_ptr<xnn_operator, Deleter>;
+
+// A kernel that owns one created and reshaped operator; `setup` binds the pointers of this run.
+// setup: Status(xnn_operator_t, const RunArgs&).
+using SetupFn = std::function<xnn_status(xnn_operator_t, const RunArgs&)>;
+std::unique_ptr<Kernel> make_xnn_kernel(Operator op, SetupFn setup, size_t workspace = 0);
+
+}  // namespace octet::xnn
