@@ -1,0 +1,56 @@
+# Shared by ./dev and the scripts beside this file; sourced, never run.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${OCTET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/octet}
+jobs=${OCTET_JOBS:-$(nproc)}
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "dev: $*"; exit 1; }
+
+# Runs a command as root: directly, through sudo, or not at all.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "need root (or sudo) to run: $*"
+  fi
+}
+
+# run_logged LOG CMD...: the output goes to LOG; the end of it is shown only if CMD fails.
+run_logged() {
+  local log=$1
+  shift
+  "$@" >>"$log" 2>&1 || { tail -n 40 "$log" >&2; die "failed: $1 (whole log: $log)"; }
+}
+
+# ninja_progress LABEL LOG ARGS...: ninja with one line of progress instead of a thousand.
+# On a terminal the line is rewritten in place, elsewhere it is printed at every tenth.
+ninja_progress() {
+  local label=$1 log=$2 tty=0
+  shift 2
+  [ -t 2 ] && tty=1
+  NINJA_STATUS='%p ' ninja -j "$jobs" "$@" 2>&1 | tee -a "$log" | awk -v label="$label" -v tty="$tty" '
+    match($0, /^ *[0-9]+% /) {
+      p = $1 + 0
+      if (tty) printf "\r%s %3d%%", label, p
+      else if (p >= next_mark) { printf "%s %3d%%\n", label, p; next_mark = p - p % 10 + 10 }
+      fflush()
+    }
+    END { if (tty) printf "\n" }' >&2 || { tail -n 40 "$log" >&2; die "$label failed (whole log: $log)"; }
+}
+
+# target_vars TARGET: the names one target goes by, in Debian, GNU, CMake and qemu.
+target_vars() {
+  target=$1
+  case $target in
+    native) triplet='' deb_arch='' cmake_processor='' ;;
+    aarch64) triplet=aarch64-linux-gnu deb_arch=arm64 cmake_processor=aarch64 ;;
+    armhf) triplet=arm-linux-gnueabihf deb_arch=armhf cmake_processor=armv7l ;;
+    *) die "unknown target '$target' (native, aarch64, armhf)" ;;
+  esac
+  cc=${triplet:+$triplet-}gcc
+  cxx=${triplet:+$triplet-}g++
+}
