@@ -1,0 +1,15 @@
+// Cross-layer equalization: weights are rescaled between neighbouring convolutions so that every channel of
+// the tensor between them has a similar range, which 8 bits then serve equally well. The float function is
+// unchanged. Nagel, van Baalen, Blankevoort, Welling: Data-Free Quantization Through Weight Equalization and
+// Bias Correction, ICCV 2019.
+#pragma once
+
+#include "runtime/rewrite/rewriter.hpp"
+
+namespace octet {
+
+// Rescale every pair that allows it (ReLU or nothing between, one consumer) until the scales settle. One
+// report entry per pair that changed.
+Status equalize(Graph& g, FusionReport& report);
+
+}  // namespace octet
