@@ -1,0 +1,69 @@
+// From a float model to a quantized one.
+//
+//   auto prepared = octet::prepare(*model, recipe);                       // fused, equalized
+//   auto stats = octet::calibrate(*prepared->model, samples, {.observer = recipe.observer});
+//   auto result = octet::quantize(*prepared, *stats, recipe);             // assign, materialize, verify
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quant/assign.hpp"
+#include "quant/compare.hpp"
+#include "quant/recipe.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet {
+
+// A float model made ready: what is calibrated and quantized.
+struct PreparedModel {
+  std::shared_ptr<const Model> model;
+  std::map<std::string, int> fusions;  // rule -> how often it fired
+  std::string fusion_text;             // one line per site
+};
+// Error when the model is quantized already.
+Result<PreparedModel> prepare(const Model& source, const Recipe& recipe);
+
+struct Fallback {
+  std::string op;    // name of the operator
+  std::string kind;  // "CONV_2D"
+  std::string reason;
+};
+
+struct QuantizeReport {
+  int64_t input_bytes = 0, output_bytes = 0;  // of the serialized models
+  int ops_int8 = 0;
+  int ops_float = 0;  // that compute in float; the QUANTIZE and DEQUANTIZE at borders do not count
+  int ops_other = 0;  // that see indices, shapes or booleans only
+  std::vector<Fallback> fallback;
+  std::map<std::string, int> fusions;
+  std::string fusion_text;
+  std::vector<Finding> findings;
+  std::optional<Comparison> error;  // against the source, with layers; when there were samples
+};
+
+struct QuantizeResult {
+  std::shared_ptr<const Model> model;
+  QuantizeReport report;
+};
+
+struct QuantizeOptions {
+  int threads = 1;
+  // Data to correct biases with and to measure the result on; without it neither is done.
+  SampleSource* samples = nullptr;
+  int64_t max_measured = 32;  // of the samples' last ones
+  Progress progress;
+};
+
+// Schemes other than int8 ignore `calibration`.
+Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,
+                                const Recipe& recipe, const QuantizeOptions& options = {});
+
+// All of it: prepare, calibrate, quantize, measure.
+Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
+                                const QuantizeOptions& options = {});
+
+}  // namespace octet

@@ -1,0 +1,12 @@
+// Independent check of a quantized graph: every node against OpSpec.quant, knowing nothing of how the graph
+// was made. Errors name the operator and the tensor.
+#pragma once
+
+#include "schema/core/status.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet {
+
+Status verify_quantized(const Graph& g);
+
+}  // namespace octet
