@@ -47,7 +47,7 @@ struct NodeDesc {
   OpKind kind = OpKind::UNKNOWN;
   const Attrs* attrs = nullptr;
   std::span<const TensorDesc> in;
-  std::span<const TensorDesc> out;  // during inference: names and dtypes only
+  std::span<const TensorDesc> out;  // during inference the shapes are those the model declares
 
   template <class T>
   const T& attr() const {
@@ -210,6 +210,8 @@ struct OpSpec {
   int64_t (*macs)(const NodeDesc&) = nullptr;  // multiply-accumulates of one run; nullptr: none
   Sharing sharing = Sharing::none;
   SliceFn slice_of = nullptr;
+  // The outputs depend on the shapes of the inputs only (SHAPE, RANK): known at plan time with the shapes.
+  bool shape_only = false;
   // Operator version that the format asks for with these types (schema versions of the TFLite converter).
   int version_float = 1, version_int8 = 1, version_int16 = 1;
   // One line for the operator table in the docs: limits a user should know.

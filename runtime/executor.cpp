@@ -1,0 +1,280 @@
+#include "runtime/executor.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <new>
+
+#include "runtime/executor_shared.hpp"
+
+namespace octet {
+namespace {
+
+constexpr size_t kSlack = 64;  // kernels may read this far behind a buffer
+
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// Real 0 in every element.
+void fill_zero(std::vector<std::byte>& bytes, const Value& v) {
+  int value = 0;
+  if (v.quant && !v.quant.is_per_channel() && (v.dtype == DType::int8 || v.dtype == DType::uint8))
+    value = v.quant.zero_point();
+  std::memset(bytes.data(), value, bytes.size());
+}
+
+}  // namespace
+
+Executor::~Executor() = default;
+
+Result<std::unique_ptr<Executor>> Executor::create(const Model& model, const ExecutorOptions& options) {
+  auto shared = std::make_shared<Shared>();
+  shared->graphs = model.graphs;
+  shared->pool = options.pool ? options.pool : std::make_shared<ThreadPool>(options.threads);
+  if (options.graph < 0 || options.graph >= static_cast<int32_t>(model.graphs.size()))
+    return Status::invalid(
+               fmt::format("there is no subgraph {}: the model has {}", options.graph, model.graphs.size()))
+        .at(model.path);
+  return create_in(std::move(shared), options.graph, options).at(model.path);
+}
+
+Result<std::unique_ptr<Executor>> Executor::create_in(std::shared_ptr<Shared> shared, int32_t graph,
+                                                      const ExecutorOptions& options) {
+  std::unique_ptr<Executor> e(new Executor());
+  e->shared_ = std::move(shared);
+  e->options_ = options;
+  const PlanOptions plan_options{
+      .backend = options.backend, .input_shapes = options.input_shapes, .keep_values = options.keep_values};
+  OCTET_ASSIGN(Prepared prepared,
+               make_plan(e->shared_->graphs[static_cast<size_t>(graph)], plan_options, *e->shared_->pool));
+  e->plan_ = std::move(prepared.plan);
+  e->kernels_ = std::move(prepared.kernels);
+  OCTET_TRY(e->bind());
+  return e;
+}
+
+// Allocate the arena and the state, and write down every pointer a step needs.
+Status Executor::bind() {
+  const Plan& p = *plan_;
+  const Graph& g = p.graph;
+  const auto bytes = static_cast<size_t>(p.arena_bytes) + kSlack;
+  // Pages the network never touches are never backed, so that nothing is written here.
+  auto* arena = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+  if (arena == nullptr) return Status::exhausted(fmt::format("can't allocate an arena of {} bytes", bytes));
+  arena_ = {arena, [](std::byte* q) { std::free(q); }};
+  shapes_ = p.shapes;
+  pointers_.assign(g.values.size(), nullptr);
+  for (size_t i = 0; i < g.values.size(); ++i) {
+    const Value& v = g.values[i];
+    switch (p.places[i].storage) {
+      case Storage::constant: pointers_[i] = const_cast<void*>(v.constant.data()); break;
+      case Storage::arena: pointers_[i] = arena + p.places[i].offset; break;
+      case Storage::variable: {
+        auto& state = variables_[static_cast<ValueId>(i)];
+        state.resize(static_cast<size_t>(byte_size(v.dtype, p.shapes[i])) + kSlack);
+        pointers_[i] = state.data();
+        break;
+      }
+      default: break;
+    }
+  }
+  step_in_.resize(p.steps.size());
+  step_out_.resize(p.steps.size());
+  for (size_t s = 0; s < p.steps.size(); ++s) {
+    const Node& n = g.nodes[static_cast<size_t>(p.steps[s].node)];
+    for (ValueId v : n.inputs)
+      step_in_[s].push_back(pointer_to(v));
+    for (ValueId v : n.outputs)
+      step_out_[s].push_back(pointer_to(v));
+  }
+  called_.assign(p.steps.size(), 0);
+  step_ns_.assign(options_.profile ? p.steps.size() : 0, 0);
+  reset_state();
+  return {};
+}
+
+void Executor::reset_state() {
+  for (auto& [id, bytes] : variables_) {
+    const Value& v = plan_->graph.value(id);
+    if (v.is_constant() && v.constant.bytes().size() + kSlack == bytes.size()) {
+      std::memcpy(bytes.data(), v.constant.data(), v.constant.bytes().size());
+    } else {
+      fill_zero(bytes, v);
+    }
+  }
+  for (auto& [key, executor] : subgraphs_)
+    executor->reset_state();
+  shared_->resources.clear();
+  called_.assign(called_.size(), 0);
+}
+
+void* Executor::pointer_to(ValueId v) {
+  return v == kNoValue ? nullptr : pointers_[static_cast<size_t>(v)];
+}
+
+ConstTensorView Executor::view_of(ValueId v) const {
+  const Value& value = plan_->graph.value(v);
+  return {pointers_[static_cast<size_t>(v)], value.dtype, shapes_[static_cast<size_t>(v)], value.quant};
+}
+
+ConstTensorView Executor::output(size_t i) const {
+  return view_of(plan_->graph.outputs[i]);
+}
+
+ConstTensorView Executor::input_info(size_t i) const {
+  ConstTensorView v = view_of(plan_->graph.inputs[i]);
+  v.data = nullptr;
+  return v;
+}
+
+int64_t Executor::heap_bytes() const {
+  int64_t n = 0;
+  for (const auto& [id, b] : variables_)
+    n += static_cast<int64_t>(b.size());
+  for (const auto& [id, b] : heap_)
+    n += static_cast<int64_t>(b.size());
+  for (const auto& [id, r] : shared_->resources)
+    n += static_cast<int64_t>(r.bytes.size());
+  return n;
+}
+
+Status Executor::check_input(size_t i, const ConstTensorView& v) const {
+  const ConstTensorView want = input_info(i);
+  const std::string& name = plan_->graph.value(plan_->graph.inputs[i]).name;
+  if (v.dtype != want.dtype)
+    return Status::invalid(
+        fmt::format("input '{}' is {}, got {}", name, name_of(want.dtype), name_of(v.dtype)));
+  if (v.shape != want.shape)
+    return Status::invalid(
+        fmt::format("input '{}' has shape {}, got {}", name, want.shape.to_string(), v.shape.to_string()));
+  return {};
+}
+
+Status Executor::run(std::span<const ConstTensorView> inputs, Tap* tap) {
+  const Graph& g = plan_->graph;
+  const int64_t start = options_.profile ? now_ns() : 0;
+  if (inputs.size() != g.inputs.size())
+    return Status::invalid(fmt::format("{} inputs given, the graph has {}", inputs.size(), g.inputs.size()));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    OCTET_TRY(check_input(i, inputs[i]));
+    const ValueId v = g.inputs[i];
+    if (pointer_to(v) != nullptr && inputs[i].bytes() > 0)
+      std::memcpy(pointer_to(v), inputs[i].data, static_cast<size_t>(inputs[i].bytes()));
+    if (tap != nullptr) tap->on_value(v, view_of(v));
+  }
+  for (size_t s = 0; s < plan_->steps.size(); ++s) {
+    const int64_t before = options_.profile ? now_ns() : 0;
+    auto status = run_step(s);
+    if (!status.ok()) return std::move(status).at(label(g, plan_->steps[s].node));
+    if (options_.profile) step_ns_[s] = now_ns() - before;
+    if (tap == nullptr) continue;
+    for (ValueId v : g.nodes[static_cast<size_t>(plan_->steps[s].node)].outputs)
+      if (v != kNoValue) tap->on_value(v, view_of(v));
+  }
+  if (options_.profile) run_ns_ = now_ns() - start;
+  return {};
+}
+
+Status Executor::run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs, Tap* tap) {
+  OCTET_TRY(run(inputs, tap));
+  if (outputs.size() != output_count())
+    return Status::invalid(fmt::format("{} outputs given, the graph has {}", outputs.size(), output_count()));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ConstTensorView from = output(i);
+    if (outputs[i].dtype != from.dtype || outputs[i].shape != from.shape)
+      return Status::invalid(fmt::format("output '{}' is {} {}, got room for {} {}",
+                                         plan_->graph.value(plan_->graph.outputs[i]).name,
+                                         name_of(from.dtype), from.shape.to_string(),
+                                         name_of(outputs[i].dtype), outputs[i].shape.to_string()));
+    if (from.bytes() > 0) std::memcpy(outputs[i].data, from.data, static_cast<size_t>(from.bytes()));
+  }
+  return {};
+}
+
+Status Executor::run_step(size_t s) {
+  const Step& step = plan_->steps[s];
+  if (step.elided) return {};
+  if (step.by_runtime) return run_by_runtime(s);
+  if (step.late) return run_late(s);
+  void* workspace = plan_->workspace_offset[s] >= 0 ? arena_.get() + plan_->workspace_offset[s] : nullptr;
+  return kernels_[s]->run(
+      {.in = step_in_[s], .out = step_out_[s], .workspace = workspace, .pool = *shared_->pool});
+}
+
+// Room for a value whose shape became known just now.
+Status Executor::set_heap(ValueId v, const Shape& shape) {
+  const Value& value = plan_->graph.value(v);
+  if (!shape.is_static() || shape.elements() > (int64_t{1} << 40))
+    return Status::exhausted(
+        fmt::format("tensor '{}' of shape {} does not fit in memory", value.name, shape.to_string()));
+  std::vector<std::byte>& bytes = heap_[v];
+  bytes.resize(static_cast<size_t>(byte_size(value.dtype, shape)) + kSlack);
+  pointers_[static_cast<size_t>(v)] = bytes.data();
+  shapes_[static_cast<size_t>(v)] = shape;
+  return {};
+}
+
+// Copy `from` into value v, which the executor produces itself.
+Status Executor::assign_value(ValueId v, const ConstTensorView& from) {
+  const Value& value = plan_->graph.value(v);
+  if (from.dtype != value.dtype)
+    return Status::invalid(
+        fmt::format("tensor '{}' is {}, got {}", value.name, name_of(value.dtype), name_of(from.dtype)));
+  if (plan_->places[static_cast<size_t>(v)].storage == Storage::heap) {
+    OCTET_TRY(set_heap(v, from.shape));
+  } else if (from.shape != shapes_[static_cast<size_t>(v)]) {
+    return Status::invalid(fmt::format("tensor '{}' has shape {}, got {}", value.name,
+                                       shapes_[static_cast<size_t>(v)].to_string(), from.shape.to_string()));
+  }
+  if (void* to = pointer_to(v); to != nullptr && from.bytes() > 0)
+    std::memcpy(to, from.data, static_cast<size_t>(from.bytes()));
+  return {};
+}
+
+// A step whose shapes depend on data: infer with everything known, prepare, run.
+Status Executor::run_late(size_t s) {
+  const Step& step = plan_->steps[s];
+  const Node& n = plan_->graph.nodes[static_cast<size_t>(step.node)];
+  NodeTensors t = describe(plan_->graph, n, shapes_);
+  for (size_t i = 0; i < n.inputs.size(); ++i)
+    if (n.inputs[i] != kNoValue) t.in[i].data = pointer_to(n.inputs[i]);
+  OCTET_ASSIGN(const InferredShapes inferred, infer_shapes(*step.spec, t.desc(n)));
+  if (inferred.deferred) return Status::unsupported("its output shape can't be known");
+  for (size_t o = 0; o < n.outputs.size(); ++o) {
+    if (n.outputs[o] == kNoValue) continue;
+    OCTET_TRY(set_heap(n.outputs[o], inferred.shapes[o]));
+    t.out[o].shape = inferred.shapes[o];
+  }
+  std::unique_ptr<Kernel> kernel;
+  Status last = Status::unsupported("is not implemented");
+  auto attempt = [&](const Implementation& impl) {
+    if (kernel != nullptr || impl.create == nullptr) return;
+    auto k = impl.create(t.desc(n), *shared_->pool);
+    if (k.ok()) {
+      kernel = *std::move(k);
+    } else {
+      last = std::move(k).status();
+    }
+  };
+  if (options_.backend == Backend::xnnpack)
+    for (const Implementation& impl : step.spec->fast)
+      attempt(impl);
+  attempt(step.spec->reference);
+  if (kernel == nullptr) return last;
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  for (ValueId v : n.inputs)
+    in.push_back(pointer_to(v));
+  for (ValueId v : n.outputs)
+    out.push_back(pointer_to(v));
+  late_workspace_.resize(kernel->workspace_bytes() + 64);
+  void* aligned = late_workspace_.data();
+  size_t space = late_workspace_.size();
+  std::align(64, kernel->workspace_bytes(), aligned, space);
+  return kernel->run({.in = in, .out = out, .workspace = aligned, .pool = *shared_->pool});
+}
+
+}  // namespace octet

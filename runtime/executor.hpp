@@ -1,0 +1,116 @@
+// Runs a graph. One executor per thread; executors may share a model and a plan.
+//
+//   auto model = octet::Model::load("net.tflite");
+//   auto exec = octet::Executor::create(**model, {.threads = 2});
+//   (*exec)->run(inputs);                    // one view per graph input, in graph order
+//   octet::ConstTensorView y = (*exec)->output(0);  // valid until the next run
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/plan.hpp"
+#include "schema/core/status.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet {
+
+// Sees every value once per run, right after it was produced and while it is alive. Ids are those of
+// Executor::plan().graph; with ExecutorOptions::keep_values these are the ids of the given graph.
+class Tap {
+ public:
+  virtual ~Tap() = default;
+  virtual void on_value(ValueId id, const ConstTensorView& view) = 0;
+};
+
+struct ExecutorOptions {
+  int threads = 1;
+  Backend backend = Backend::xnnpack;
+  int32_t graph = 0;                 // index into Model::graphs
+  std::vector<Shape> input_shapes;   // empty: the model's
+  bool keep_values = false;          // every value of the given graph is produced (for taps)
+  bool profile = false;              // measure each step
+  std::shared_ptr<ThreadPool> pool;  // share a pool; else one with `threads` threads is made
+};
+
+// A piece of state that lives as long as the executor: a resource variable (VAR_HANDLE).
+struct Resource {
+  DType dtype = DType::float32;
+  Shape shape;
+  std::vector<std::byte> bytes;
+  bool assigned = false;
+};
+
+class Executor {
+ public:
+  // Copies what it needs of the model; constants are shared, never copied. Errors name operator and tensor.
+  static Result<std::unique_ptr<Executor>> create(const Model& model, const ExecutorOptions& options = {});
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Run once. `inputs`: one view per graph input; type and shape must be the input's. Fails only on a wrong
+  // input or on what the data makes wrong (an index out of range).
+  Status run(std::span<const ConstTensorView> inputs, Tap* tap = nullptr);
+  // The same, then copy the outputs to `outputs` (type and shape must be the output's).
+  Status run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs,
+             Tap* tap = nullptr);
+
+  // Output i of the last run. Valid until the next run.
+  ConstTensorView output(size_t i) const;
+  size_t input_count() const { return plan_->graph.inputs.size(); }
+  size_t output_count() const { return plan_->graph.outputs.size(); }
+  // Type, shape and quantization of an input; `data` is null.
+  ConstTensorView input_info(size_t i) const;
+
+  // Variable tensors and resources back to their initial state (real 0).
+  void reset_state();
+
+  const Plan& plan() const { return *plan_; }
+  // With ExecutorOptions::profile: nanoseconds of each step in the last run, and of the whole run.
+  std::span<const int64_t> step_nanoseconds() const { return step_ns_; }
+  int64_t run_nanoseconds() const { return run_ns_; }
+  // Bytes of state and of values whose size is known only at run time, beside the plan's arena.
+  int64_t heap_bytes() const;
+
+ private:
+  struct Shared;  // what the executors of all subgraphs of one model share
+  Executor() = default;
+  static Result<std::unique_ptr<Executor>> create_in(std::shared_ptr<Shared> shared, int32_t graph,
+                                                     const ExecutorOptions& options);
+  Status bind();
+  Status run_step(size_t s);
+  Status run_late(size_t s);
+  Status run_by_runtime(size_t s);
+  Status check_input(size_t i, const ConstTensorView& v) const;
+  void* pointer_to(ValueId v);
+  ConstTensorView view_of(ValueId v) const;
+  Result<Resource*> resource_of(ValueId handle);
+  Status set_heap(ValueId v, const Shape& shape);
+  Status assign_value(ValueId v, const ConstTensorView& from);
+  Result<Executor*> subgraph(size_t step, int which, int32_t graph, const std::vector<Shape>& shapes);
+
+  std::shared_ptr<Shared> shared_;
+  std::shared_ptr<const Plan> plan_;
+  ExecutorOptions options_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::unique_ptr<std::byte, void (*)(std::byte*)> arena_{nullptr, nullptr};
+  std::map<ValueId, std::vector<std::byte>> variables_, heap_;
+  std::vector<Shape> shapes_;    // per value; those of heap values change from run to run
+  std::vector<void*> pointers_;  // per value
+  std::vector<std::vector<const void*>> step_in_;
+  std::vector<std::vector<void*>> step_out_;
+  std::vector<std::byte> late_workspace_;
+  std::map<std::pair<size_t, int>, std::unique_ptr<Executor>> subgraphs_;
+  std::map<std::pair<size_t, int>, std::vector<Shape>> subgraph_shapes_;
+  std::map<ValueId, std::string> handles_;  // VAR_HANDLE outputs -> resource
+  std::vector<char> called_;                // CALL_ONCE steps that have run
+  std::vector<int64_t> step_ns_;
+  int64_t run_ns_ = 0;
+};
+
+}  // namespace octet
