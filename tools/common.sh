@@ -28,18 +28,22 @@ run_logged() {
 
 # ninja_progress LABEL LOG ARGS...: ninja with one line of progress instead of a thousand.
 # On a terminal the line is rewritten in place, elsewhere it is printed at every tenth.
+# What the compiler says is shown only when the build fails, from the first failure on.
 ninja_progress() {
   local label=$1 log=$2 tty=0
   shift 2
   [ -t 2 ] && tty=1
-  NINJA_STATUS='%p ' ninja -j "$jobs" "$@" 2>&1 | tee -a "$log" | awk -v label="$label" -v tty="$tty" '
+  NINJA_STATUS='%p ' ninja -j "$jobs" "$@" 2>&1 | tee "$log" | awk -v label="$label" -v tty="$tty" '
     match($0, /^ *[0-9]+% /) {
       p = $1 + 0
       if (tty) printf "\r%s %3d%%", label, p
       else if (p >= next_mark) { printf "%s %3d%%\n", label, p; next_mark = p - p % 10 + 10 }
       fflush()
     }
-    END { if (tty) printf "\n" }' >&2 || { tail -n 40 "$log" >&2; die "$label failed (whole log: $log)"; }
+    END { if (tty && p != "") printf "\n" }' >&2 || {
+    sed -n '/^FAILED:/,$p' "$log" | grep -v '^ *[0-9]*% ' | head -n 60 >&2
+    die "$label failed (whole log: $log)"
+  }
 }
 
 # target_vars TARGET: the names one target goes by, in Debian, GNU, CMake and qemu.

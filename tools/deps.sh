@@ -202,7 +202,7 @@ build_xnnpack() {
     -DCMAKE_C_FLAGS="$xnnpack_cflags" -DCMAKE_CXX_FLAGS="$xnnpack_cflags" \
     -DCMAKE_INSTALL_PREFIX="$out" -DCPUINFO_SOURCE_DIR="$work/cpuinfo" \
     -DPTHREADPOOL_SOURCE_DIR="$work/pthreadpool" -DFXDIV_SOURCE_DIR="$work/fxdiv"
-  ninja_progress "building XNNPACK ($target)" "$work/log" -C "$work/build" install
+  ninja_progress "building XNNPACK ($target)" "$work/ninja.log" -C "$work/build" install
 }
 
 # build_prefix TARGET: nothing to do when it is there. Built aside and renamed, so a prefix that exists
