@@ -1,0 +1,18 @@
+// The C++ interface: load a model and run it. (quant/include/octet/quantize.hpp makes int8 models.)
+//
+//   auto model = octet::Model::load("net.tflite");
+//   if (!model.ok()) { std::cerr << model.status().message() << '\n'; return 1; }
+//   auto exec = octet::Executor::create(**model, {.threads = 4});
+//   std::vector<octet::ConstTensorView> in = {{pixels, octet::DType::float32, {1, 224, 224, 3}, {}}};
+//   octet::Status status = (*exec)->run(in);
+//   octet::ConstTensorView scores = (*exec)->output(0);
+//
+// Model: immutable after load, may be shared between threads. Executor: one per thread; keeps no pointer to
+// the Model, but shares its constants. TensorView: never owns. Errors travel as Status and Result; nothing
+// logs, nothing exits, nothing throws except std::bad_alloc.
+#pragma once
+
+#include "runtime/executor.hpp"
+#include "schema/core/status.hpp"
+#include "schema/core/tensor_view.hpp"
+#include "schema/ir/graph.hpp"

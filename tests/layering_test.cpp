@@ -1,0 +1,76 @@
+// The layers of the tree: a file includes its own folder and folders to its left; FlatBuffers, XNNPACK and
+// their kin stay behind their doors; the quantizer knows operators through their specs only.
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Line {
+  fs::path file;
+  std::string text;
+};
+
+// All lines of the sources below `folder`, paths relative to the root of the tree.
+std::vector<Line> lines_of(const std::string& folder) {
+  const char* root = std::getenv("OCTET_SOURCE_ROOT");
+  REQUIRE(root != nullptr);
+  std::vector<Line> lines;
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(root) / folder)) {
+    const auto ext = entry.path().extension();
+    if (ext != ".cpp" && ext != ".hpp" && ext != ".h") continue;
+    std::ifstream in(entry.path());
+    for (std::string text; std::getline(in, text);)
+      lines.push_back({fs::relative(entry.path(), root), text});
+  }
+  return lines;
+}
+
+bool starts_with_any(const std::string& s, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const std::string& p) { return s.rfind(p, 0) == 0; });
+}
+
+std::string included(const std::string& line) {
+  const auto hash = line.find("#include");
+  if (hash == std::string::npos) return {};
+  const auto open = line.find_first_of("\"<", hash);
+  const auto close = open == std::string::npos ? open : line.find_first_of("\">", open + 1);
+  return close == std::string::npos ? std::string() : line.substr(open + 1, close - open - 1);
+}
+
+}  // namespace
+
+TEST_CASE("includes point to the left") {
+  const std::array<std::string, 5> layers = {"schema", "kernels", "runtime", "quant", "cli"};
+  for (size_t i = 0; i < layers.size(); ++i)
+    for (const Line& l : lines_of(layers[i])) {
+      const std::string what = included(l.text);
+      for (size_t right = i + 1; right < layers.size(); ++right)
+        CHECK_MESSAGE(what.rfind(layers[right] + "/", 0) != 0, l.file.string() << " includes " << what);
+      CHECK_MESSAGE(!starts_with_any(what, {"tests/", "bench/"}), l.file.string() << " includes " << what);
+    }
+}
+
+TEST_CASE("FlatBuffers stay in schema/flatbuffer, XNNPACK and its kin in kernels") {
+  for (const std::string layer : {"schema", "kernels", "runtime", "quant", "cli"})
+    for (const Line& l : lines_of(layer)) {
+      const std::string what = included(l.text), file = l.file.string();
+      if (starts_with_any(what, {"flatbuffers/"}) || what.find("_generated.h") != std::string::npos)
+        CHECK_MESSAGE(file.rfind("schema/flatbuffer/", 0) == 0, file << " includes " << what);
+      if (starts_with_any(what, {"xnnpack", "pthreadpool", "cpuinfo"}))
+        CHECK_MESSAGE(file.rfind("kernels/", 0) == 0, file << " includes " << what);
+    }
+}
+
+TEST_CASE("the quantizer has no case per operator") {
+  for (const Line& l : lines_of("quant"))
+    CHECK_MESSAGE(l.text.find("case OpKind::") == std::string::npos, l.file.string() << ": " << l.text);
+}
