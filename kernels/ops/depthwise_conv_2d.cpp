@@ -1,1 +1,92 @@
-#include "kernels/op_spec.hpp"
+#include <fmt/format.h>
+
+#include "kernels/infer.hpp"
+#include "kernels/linear/convolution.hpp"
+#include "kernels/xnnpack/linear.hpp"
+#include "schema/core/checked.hpp"
+
+namespace octet {
+namespace {
+
+// Input NHWC, weights [1, height, width, input channels * multiplier], optional bias. The multiplier follows
+// from the shapes; the attribute only repeats it (old files hold 0 there).
+Result<linear::Geometry> geometry(const NodeDesc& n) {
+  const Shape &x = n.in[0].shape, &w = n.in[1].shape;
+  const auto& a = n.attr<DepthwiseConv2DAttrs>();
+  if (x.rank() != 4 || w.rank() != 4 || w[0] != 1)
+    return Status::corrupt(fmt::format("input {} must have four axes and weights {} the form 1xHxWxC",
+                                       x.to_string(), w.to_string()));
+  if (x[3] < 1 || w[3] < 1 || w[3] % x[3] != 0)
+    return Status::corrupt(fmt::format("{} output channels from {} input channels", w[3], x[3]));
+  OCTET_ASSIGN(const Window2D win,
+               window_2d(x, w[1], w[2], a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, a.padding));
+  linear::Geometry g;
+  g.batch = x[0];
+  g.in = {1, x[1], x[2]};
+  g.out = {1, win.h.out, win.w.out};
+  g.kernel = {1, w[1], w[2]};
+  g.stride = {1, a.stride_h, a.stride_w};
+  g.dilation = {1, a.dilation_h, a.dilation_w};
+  g.pad_before = {0, win.h.pad_before, win.w.pad_before};
+  g.pad_after = {0, win.h.pad_after, win.w.pad_after};
+  g.in_channels = x[3];
+  g.out_channels = w[3];
+  g.groups = x[3];
+  g.w_out = 1;
+  g.w_in = 0;
+  g.w_tap = w[3];
+  return g;
+}
+
+Result<linear::Convolution> convolution(const NodeDesc& n) {
+  linear::Convolution c;
+  OCTET_ASSIGN(c.g, geometry(n));
+  OCTET_ASSIGN(c.num,
+               linear::numerics_of(n, c.slots, c.g.out_channels, 3, n.attr<DepthwiseConv2DAttrs>().act));
+  c.num.asymmetric = true;  // TFLite's hybrid depthwise convolution always has a zero point
+  return c;
+}
+
+Result<InferredShapes> infer(const NodeDesc& n) {
+  OCTET_ASSIGN(const linear::Geometry g, geometry(n));
+  if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
+    return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), g.out_channels));
+  return one(Shape{n.in[0].shape[0], static_cast<int32_t>(g.out[1]), static_cast<int32_t>(g.out[2]),
+                   n.in[1].shape[3]});
+}
+
+KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::reference_convolution(n, c);
+}
+
+KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return xnn::convolution(n, c, true, pool);
+}
+
+int64_t macs(const NodeDesc& n) {
+  const auto g = geometry(n);
+  return g.ok() ? g->macs() : 0;
+}
+
+}  // namespace
+
+const OpSpec& spec_DEPTHWISE_CONV_2D() {
+  static const OpSpec spec{
+      .kind = OpKind::DEPTHWISE_CONV_2D,
+      .inputs = {2, 3},
+      .outputs = {1, 1},
+      .infer = infer,
+      .reference = {"reference", create_reference},
+      .fast = {{"xnnpack", create_xnnpack}},
+      .quant = QuantRule::of({activation(), weights_per_channel(3), bias_of(0, 1)}, {activation()}),
+      .macs = macs,
+      .version_float = 2,
+      .version_int8 = 3,
+      .version_int16 = 5,
+      .notes = "any multiplier, window and dilation"};
+  return spec;
+}
+
+}  // namespace octet

@@ -1,1 +1,89 @@
-#include "kernels/op_spec.hpp"
+#include <fmt/format.h>
+
+#include "kernels/infer.hpp"
+#include "kernels/linear/convolution.hpp"
+#include "kernels/xnnpack/linear.hpp"
+
+namespace octet {
+namespace {
+
+// Input of any rank, weights [outputs, inputs], optional bias.
+Result<linear::Geometry> geometry(const NodeDesc& n) {
+  const Shape &x = n.in[0].shape, &w = n.in[1].shape;
+  const auto& a = n.attr<FullyConnectedAttrs>();
+  if (a.weights_format != 0) return Status::unsupported("shuffled 4x16 weights");
+  if (w.rank() != 2) return Status::corrupt(fmt::format("weights {} must have two axes", w.to_string()));
+  if (w[0] < 1 || w[1] < 1) return Status::corrupt(fmt::format("weights {} are empty", w.to_string()));
+  const int64_t elements = x.elements();
+  if (elements % w[1] != 0)
+    return Status::corrupt(
+        fmt::format("{} elements of {} do not make rows of {}", elements, x.to_string(), w[1]));
+  if (a.keep_num_dims && (x.rank() == 0 || x[-1] != w[1]))
+    return Status::corrupt(fmt::format("the last axis of {} is not {}", x.to_string(), w[1]));
+  linear::Geometry g;
+  g.batch = elements / w[1];
+  if (g.batch > INT32_MAX) return Status::exhausted("too many rows");
+  g.in_channels = w[1];
+  g.out_channels = w[0];
+  g.w_out = w[1];
+  g.w_in = 1;
+  return g;
+}
+
+Result<linear::Convolution> convolution(const NodeDesc& n) {
+  linear::Convolution c;
+  const auto& a = n.attr<FullyConnectedAttrs>();
+  OCTET_ASSIGN(c.g, geometry(n));
+  OCTET_ASSIGN(c.num, linear::numerics_of(n, c.slots, c.g.out_channels, 0, a.act));
+  c.num.asymmetric = a.asymmetric_quantize_inputs;
+  return c;
+}
+
+Result<InferredShapes> infer(const NodeDesc& n) {
+  OCTET_ASSIGN(const linear::Geometry g, geometry(n));
+  if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
+    return Status::corrupt(fmt::format("{} biases for {} outputs", b->elements(), g.out_channels));
+  const int32_t outputs = n.in[1].shape[0];
+  if (!n.attr<FullyConnectedAttrs>().keep_num_dims) return one(Shape{static_cast<int32_t>(g.batch), outputs});
+  Shape s = n.in[0].shape;
+  s[-1] = outputs;
+  return one(s);
+}
+
+KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::reference_convolution(n, c);
+}
+
+KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  if (c.num.form == linear::Form::float32 && !n.in[1].is_known())
+    return xnn::dynamic_fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels,
+                                        pool);
+  return xnn::fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels, pool);
+}
+
+int64_t macs(const NodeDesc& n) {
+  const auto g = geometry(n);
+  return g.ok() ? g->macs() : 0;
+}
+
+}  // namespace
+
+const OpSpec& spec_FULLY_CONNECTED() {
+  static const OpSpec spec{
+      .kind = OpKind::FULLY_CONNECTED,
+      .inputs = {2, 3},
+      .outputs = {1, 1},
+      .infer = infer,
+      .reference = {"reference", create_reference},
+      .fast = {{"xnnpack", create_xnnpack}},
+      .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
+      .macs = macs,
+      .version_int8 = 4,
+      .version_int16 = 7,
+      .notes = "weights may be computed at run time; int4 weights run on the reference"};
+  return spec;
+}
+
+}  // namespace octet

@@ -1,9 +1,94 @@
+// Matrix products. The oracle is the sum as written.
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
 #include "tests/support/op_case.hpp"
 
 namespace octet::test {
+namespace {
+
+Values fully_connected_oracle(const NodeDesc& n, const Values& in) {
+  const auto outputs = static_cast<size_t>(n.in[1].shape[0]), inputs = static_cast<size_t>(n.in[1].shape[1]);
+  const Activation act = n.attr<FullyConnectedAttrs>().act;
+  std::vector<double> y(in[0].size() / inputs * outputs);
+  for (size_t i = 0; i < y.size(); ++i) {
+    const size_t row = i / outputs, o = i % outputs;
+    double sum = in.size() > 2 && !in[2].empty() ? in[2][o] : 0.0;
+    for (size_t k = 0; k < inputs; ++k)
+      sum += in[0][row * inputs + k] * in[1][o * inputs + k];
+    switch (act.kind) {
+      case Activation::Kind::relu: sum = std::max(sum, 0.0); break;
+      case Activation::Kind::relu6: sum = std::clamp(sum, 0.0, 6.0); break;
+      case Activation::Kind::relu_n1_to_1: sum = std::clamp(sum, -1.0, 1.0); break;
+      case Activation::Kind::clamp:
+        sum = std::clamp(sum, static_cast<double>(act.lo), static_cast<double>(act.hi));
+        break;
+      case Activation::Kind::tanh: sum = std::tanh(sum); break;
+      default: break;
+    }
+    y[i] = sum;
+  }
+  return {y};
+}
+
+struct Row {
+  std::string what;
+  Shape x;
+  int outputs;
+  int inputs = 0;  // 0: the last axis of x
+  Activation act;
+  bool keep_dims = false, bias = true, constant = true, bench = false;
+  double lo = -1, hi = 1;
+};
+
+OpCase make(const Row& r) {
+  OpCase c;
+  c.kind = OpKind::FULLY_CONNECTED;
+  const int32_t inputs = r.inputs != 0 ? r.inputs : r.x[-1];
+  c.name = fmt::format("{}: {} * {}x{}", r.what, r.x.to_string(), r.outputs, inputs);
+  FullyConnectedAttrs a;
+  a.act = r.act;
+  a.keep_num_dims = r.keep_dims;
+  c.attrs = a;
+  const double range = 2.0 / std::sqrt(inputs);
+  auto tensor = r.constant ? random_constant : random_tensor;
+  c.inputs = {random_tensor(r.x, r.lo, r.hi), tensor(Shape{r.outputs, inputs}, -range, range),
+              r.bias ? tensor(Shape{r.outputs}, -1, 1) : absent_tensor()};
+  c.oracle = fully_connected_oracle;
+  c.int8 = r.act.kind != Activation::Kind::tanh;
+  c.uint8 = c.int8;
+  c.int8_lsb = r.act.none() || r.act.kind == Activation::Kind::relu ? 0.02 : 0.6;
+  c.bench = r.bench;
+  return c;
+}
+
+}  // namespace
 
 std::vector<OpCase> matmul_cases() {
-  return {};
+  using K = Activation::Kind;
+  const std::vector<Row> rows = {
+      {"one row", {1, 17}, 8},
+      {"one input", {3, 1}, 5},
+      {"one output", {1, 64}, 1, 0, K::relu},
+      {"batch 2", {2, 64}, 17, 0, K::relu6},
+      {"no bias", {5, 8}, 3, 0, {}, false, false},
+      {"flattened image", {2, 3, 3, 8}, 10, 72, K::relu_n1_to_1},
+      {"rows from a tensor", {2, 3, 8}, 17},
+      {"keeps dimensions", {2, 3, 8}, 17, 0, {}, true},
+      {"vector", {17}, 4, 0, Activation::clamp(-0.3f, 0.4f)},
+      {"keeps dimensions of a vector", {17}, 4, 0, {}, true},
+      {"tanh", {2, 8}, 8, 0, K::tanh},
+      {"weights computed at run time", {3, 17}, 8, 0, K::relu, false, true, false},
+      {"positive input", {2, 33}, 9, 0, {}, false, true, true, false, 0, 4},
+      {"negative input", {2, 33}, 9, 0, {}, false, true, true, false, -4, 0},
+      {"classifier", {1, 1280}, 1000, 0, {}, false, true, true, true},
+      {"transformer block", {64, 256}, 1024, 0, K::relu, false, true, true, true},
+  };
+  std::vector<OpCase> cases;
+  for (const Row& r : rows)
+    cases.push_back(make(r));
+  return cases;
 }
 
 }  // namespace octet::test

@@ -1,0 +1,129 @@
+#include "kernels/linear/linear.hpp"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace octet::linear {
+namespace {
+
+Status needs_quantization(const TensorDesc& t) {
+  if (t.quant) return {};
+  return Status::unsupported(
+      fmt::format("'{}' is {} without quantization parameters", t.name, name_of(t.dtype)));
+}
+
+Result<Form> form_of(const TensorDesc& x, const TensorDesc& w, const TensorDesc& y) {
+  const DType wt = w.dtype == DType::int4 ? DType::int8 : w.dtype;
+  if (x.dtype == DType::float32 && y.dtype == DType::float32) {
+    if (wt == DType::float32) return Form::float32;
+    if (wt == DType::int8) return Form::hybrid;
+  } else if (x.dtype == y.dtype) {
+    if (x.dtype == DType::int8 && wt == DType::int8) return Form::int8;
+    if (x.dtype == DType::uint8 && wt == DType::uint8) return Form::uint8;
+    if (x.dtype == DType::int16 && wt == DType::int8) return Form::int16;
+  }
+  return Status::unsupported(fmt::format("{} activations with {} weights and {} outputs", name_of(x.dtype),
+                                         name_of(w.dtype), name_of(y.dtype)));
+}
+
+}  // namespace
+
+bool Numerics::weights_are_symmetric() const {
+  return std::all_of(w_zero.begin(), w_zero.end(), [](int32_t z) { return z == 0; });
+}
+
+Result<Numerics> numerics_of(const NodeDesc& n, Slots slots, int64_t channels, int channel_axis,
+                             const Activation& act) {
+  const TensorDesc &x = n.in[slots.x], &w = n.in[slots.w], &y = n.out[0];
+  Numerics num;
+  num.act = act;
+  num.int4_weights = w.dtype == DType::int4;
+  OCTET_ASSIGN(num.form, form_of(x, w, y));
+  const bool integer = num.form != Form::float32 && num.form != Form::hybrid;
+
+  if (const TensorDesc* bias = n.optional_input(slots.bias)) {
+    num.has_bias = true;
+    num.bias_type = bias->dtype;
+    const bool fits =
+        integer ? bias->dtype == DType::int32 || (num.form == Form::int16 && bias->dtype == DType::int64)
+                : bias->dtype == DType::float32;
+    if (!fits)
+      return Status::unsupported(fmt::format("bias '{}' is {} with {} activations", bias->name,
+                                             name_of(bias->dtype), name_of(x.dtype)));
+    if (bias->elements() != channels)
+      return Status::corrupt(fmt::format("bias '{}' has {} elements for {} output channels", bias->name,
+                                         bias->elements(), channels));
+  }
+  const auto count = static_cast<size_t>(channels);
+  num.w_zero.assign(count, 0);
+  if (num.form == Form::float32) return num;
+
+  OCTET_TRY(needs_quantization(w));
+  const auto params = w.quant.params();
+  if (params.size() != 1 && (params.size() != count || w.quant.axis() != channel_axis))
+    return Status::corrupt(fmt::format("'{}' has {} scales along axis {} for {} output channels", w.name,
+                                       params.size(), w.quant.axis().value_or(-1), channels));
+  for (size_t c = 0; c < count; ++c)
+    num.w_zero[c] = static_cast<int32_t>(w.quant.at(c).zero_point);
+  if (num.form == Form::hybrid) {
+    for (size_t c = 0; c < count; ++c)
+      num.scale.push_back(static_cast<double>(w.quant.at(c).scale));
+    return num;
+  }
+
+  OCTET_TRY(needs_quantization(x));
+  OCTET_TRY(needs_quantization(y));
+  if (x.quant.params().size() != 1 || y.quant.params().size() != 1)
+    return Status::unsupported("activations that are quantized per channel");
+  if (!num.is_clamp()) return Status::unsupported("a fused activation that is not a clamp, on integers");
+  num.x_zero = x.quant.zero_point();
+  num.y_zero = y.quant.zero_point();
+  num.bounds = bounds_of(act, y.dtype, y.quant.at());
+  for (size_t c = 0; c < count; ++c) {
+    const float sx = x.quant.scale(), sw = w.quant.at(c).scale, sy = y.quant.scale();
+    const double s = num.form == Form::int16
+                         ? static_cast<double>(sx) * static_cast<double>(sw) / static_cast<double>(sy)
+                         : static_cast<double>(sx * sw / sy);
+    if (!std::isfinite(s))
+      return Status::unsupported(fmt::format("scales {} * {} / {} overflow", sx, sw, sy));
+    num.scale.push_back(s);
+  }
+  return num;
+}
+
+RowQuant quantize_row(const float* x, int64_t count, bool asymmetric, int8_t* q) {
+  float lo = 0, hi = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    lo = std::min(lo, x[i]);
+    hi = std::max(hi, x[i]);
+  }
+  RowQuant r;
+  if (asymmetric) {
+    const double scale = (static_cast<double>(hi) - static_cast<double>(lo)) / 255.0;
+    if (scale > 0 && std::isfinite(scale)) {
+      r.scale = static_cast<float>(scale);
+      r.zero = saturate<int32_t>(round_even(-128.0 - static_cast<double>(lo) / scale), -128, 127);
+    }
+  } else {
+    const float peak = std::max(-lo, hi);
+    if (peak > 0 && std::isfinite(peak)) r.scale = peak / 127.0f;
+  }
+  if (!(r.scale > 0)) r.scale = 1;  // a range below the smallest float
+  const double least = asymmetric ? -128 : -127;
+  const Affine a{r.scale, r.zero};
+  for (int64_t i = 0; i < count; ++i)
+    q[i] = quantize<int8_t>(static_cast<double>(x[i]), a, least, 127);
+  return r;
+}
+
+std::vector<int8_t> unpack_int4(const void* packed, int64_t count) {
+  const auto* bytes = static_cast<const uint8_t*>(packed);
+  std::vector<int8_t> out(static_cast<size_t>(count));
+  for (size_t i = 0; i < out.size(); ++i) {
+    const int nibble = i % 2 == 0 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4;
+    out[i] = static_cast<int8_t>(nibble < 8 ? nibble : nibble - 16);
+  }
+  return out;
+}
+
+}  // namespace octet::linear

@@ -1,0 +1,24 @@
+// XNNPACK's operators for convolutions and matrix products, behind one face each. All decline what XNNPACK
+// does not cover, with the reason.
+#pragma once
+
+#include "kernels/linear/convolution.hpp"
+
+namespace octet::xnn {
+
+// A 2-D convolution (depth 1) with constant weights [output channel][tap][input channel of the group], or
+// [tap][output channel] for a depthwise one.
+KernelResult convolution(const NodeDesc& n, const linear::Convolution& c, bool depthwise, ThreadPool& pool);
+
+// A 2-D transposed convolution with constant weights [output channel][tap][input channel].
+KernelResult transposed_convolution(const NodeDesc& n, const linear::Convolution& c, ThreadPool& pool);
+
+// `rows` vectors of `inputs` elements times constant weights [outputs][inputs].
+KernelResult fully_connected(const NodeDesc& n, const linear::Numerics& num, linear::Slots slots,
+                             int64_t rows, int64_t inputs, int64_t outputs, ThreadPool& pool);
+
+// The same in float with weights (and bias) that are computed at run time.
+KernelResult dynamic_fully_connected(const NodeDesc& n, const linear::Numerics& num, linear::Slots slots,
+                                     int64_t rows, int64_t inputs, int64_t outputs, ThreadPool& pool);
+
+}  // namespace octet::xnn
