@@ -182,14 +182,16 @@ enum class Sharing : uint8_t {
   none,
   in_place,  // an output may overwrite an input of the same byte size that dies here (element-wise operators)
   view,      // output 0 has exactly the bytes of input 0 (RESHAPE): no kernel runs when they share storage
-  slices,    // `slice_of` tells where outputs lie inside input 0 (SPLIT) or inputs inside output 0
+  slices,    // `slice_of` tells where outputs lie inside an input (SPLIT) or inputs inside output 0
              // (CONCATENATION)
 };
 
 // For Sharing::slices: byte offset of part i inside the whole, when the part is one contiguous run of it.
-// Parts are outputs when `parts_are_outputs`, else inputs.
+// Parts are outputs of input `whole` when `parts_are_outputs`, else inputs of output 0. A layout without
+// offsets says that nothing can be shared. The kernel skips a part that is in its place already.
 struct SliceLayout {
   bool parts_are_outputs = false;
+  int whole = 0;
   std::vector<std::optional<int64_t>> offset;  // one per part
 };
 using SliceFn = SliceLayout (*)(const NodeDesc&);

@@ -100,6 +100,7 @@ Status quantize_inputs(Prepared& p, const QuantRule& rule, DType activation_type
       if (!p.in[i].absent && p.in[i].dtype == DType::float32) OCTET_TRY(f(i, rule.input(i)));
     return {};
   };
+  const Values original = p.real;  // quantize_into() changes them one by one
   // Biases and same_as_* need the others first.
   OCTET_TRY(each([&](size_t i, const TensorRule& r) -> Status {
     TensorDesc& t = p.in[i];
@@ -118,7 +119,7 @@ Status quantize_inputs(Prepared& p, const QuantRule& rule, DType activation_type
         std::vector<double> all;
         for (size_t j = 0; j < p.in.size(); ++j)
           if (rule.input(j).kind == TensorRule::Kind::same_as_output)
-            all.insert(all.end(), p.real[j].begin(), p.real[j].end());
+            all.insert(all.end(), original[j].begin(), original[j].end());
         t.quant = Quantization::per_tensor(affine_for(all, activation_type));
         break;
       }

@@ -1,0 +1,36 @@
+#include "kernels/ops/parts.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/ops/rearrange.hpp"
+
+namespace octet {
+namespace {
+
+constexpr int64_t kGrainBytes = 32768;
+
+void copy_rows(std::byte* dst, int64_t dst_step, const std::byte* src, int64_t src_step, int64_t rows,
+               int64_t bytes, ThreadPool& pool) {
+  if (dst == src || bytes == 0) return;
+  if (rows == 1) return copy_unless_shared(dst, src, bytes, pool);
+  pool.for_range(static_cast<size_t>(rows), static_cast<size_t>(std::max<int64_t>(1, kGrainBytes / bytes)),
+                 [&](size_t begin, size_t end) {
+                   for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r)
+                     std::memcpy(dst + r * dst_step, src + r * src_step, static_cast<size_t>(bytes));
+                 });
+}
+
+}  // namespace
+
+void copy_part_in(const Parts& p, size_t i, void* whole, const void* part, ThreadPool& pool) {
+  copy_rows(static_cast<std::byte*>(whole) + p.offset[i], p.row_bytes, static_cast<const std::byte*>(part),
+            p.bytes[i], p.outer, p.bytes[i], pool);
+}
+
+void copy_part_out(const Parts& p, size_t i, const void* whole, void* part, ThreadPool& pool) {
+  copy_rows(static_cast<std::byte*>(part), p.bytes[i], static_cast<const std::byte*>(whole) + p.offset[i],
+            p.row_bytes, p.outer, p.bytes[i], pool);
+}
+
+}  // namespace octet
