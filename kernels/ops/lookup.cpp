@@ -1,0 +1,119 @@
+#include "kernels/ops/lookup.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace octet {
+namespace {
+
+constexpr size_t kGrain = 65536;
+
+void look_up_scalar(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    out[i] = table[in[i]];
+}
+
+#if defined(__x86_64__)
+
+// Bits 0-6 choose among 128 bytes held in two registers; bit 7 chooses which half of the table that is.
+[[gnu::target("avx512vbmi,avx512bw")]] void look_up_vbmi(const uint8_t* table, const uint8_t* in,
+                                                         uint8_t* out, size_t n) {
+  const __m512i t0 = _mm512_load_si512(table), t1 = _mm512_load_si512(table + 64);
+  const __m512i t2 = _mm512_load_si512(table + 128), t3 = _mm512_load_si512(table + 192);
+  for (size_t i = 0; i < n; i += 64) {
+    const __mmask64 some = n - i >= 64 ? ~__mmask64{0} : (__mmask64{1} << (n - i)) - 1;
+    const __m512i x = _mm512_maskz_loadu_epi8(some, in + i);
+    const __m512i low = _mm512_permutex2var_epi8(t0, x, t1), high = _mm512_permutex2var_epi8(t2, x, t3);
+    _mm512_mask_storeu_epi8(out + i, some, _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), low, high));
+  }
+}
+
+// Sixteen shuffles of sixteen bytes each. A shuffle gives 0 where bit 7 of its index is set. Going from slice
+// k to k + 1 subtracts 16 from the index with saturation below: an index that has become negative stays so.
+// To use each byte once, the slices hold table[k] ^ table[k - 1]: the XOR over slices 0..k is table[k].
+[[gnu::target("avx2")]] void look_up_avx2(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n) {
+  __m256i slice[16];
+  __m128i before = _mm_setzero_si128();
+  for (int k = 0; k < 16; ++k) {
+    const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table + 16 * k));
+    // The first half of the table (k < 8) serves indices 0-127, the second half 128-255; each starts afresh.
+    slice[k] = _mm256_broadcastsi128_si256(k == 8 ? t : _mm_xor_si128(t, before));
+    before = t;
+  }
+  const __m256i step = _mm256_set1_epi8(16);
+  size_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+    __m256i a = x, b = _mm256_xor_si256(x, _mm256_set1_epi8(-128));
+    __m256i low = _mm256_setzero_si256(), high = low;
+    for (int k = 0; k < 8; ++k) {
+      low = _mm256_xor_si256(low, _mm256_shuffle_epi8(slice[k], a));
+      high = _mm256_xor_si256(high, _mm256_shuffle_epi8(slice[k + 8], b));
+      a = _mm256_subs_epi8(a, step);
+      b = _mm256_subs_epi8(b, step);
+    }
+    // An index with bit 7 set is negative from the start, so its `low` is 0; and the other way round.
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_or_si256(low, high));
+  }
+  look_up_scalar(table, in + i, out + i, n - i);
+}
+
+#elif defined(__aarch64__)
+
+// vqtbl4q gives 0, and vqtbx4q leaves the lane alone, where an index is beyond the 64 bytes of its table.
+void look_up_neon(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n) {
+  const uint8x16x4_t t0 = vld1q_u8_x4(table), t1 = vld1q_u8_x4(table + 64);
+  const uint8x16x4_t t2 = vld1q_u8_x4(table + 128), t3 = vld1q_u8_x4(table + 192);
+  const uint8x16_t step = vdupq_n_u8(64);
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    uint8x16_t x = vld1q_u8(in + i);
+    uint8x16_t y = vqtbl4q_u8(t0, x);
+    x = vsubq_u8(x, step);
+    y = vqtbx4q_u8(y, t1, x);
+    x = vsubq_u8(x, step);
+    y = vqtbx4q_u8(y, t2, x);
+    x = vsubq_u8(x, step);
+    vst1q_u8(out + i, vqtbx4q_u8(y, t3, x));
+  }
+  look_up_scalar(table, in + i, out + i, n - i);
+}
+
+#endif
+
+using LookUpFn = void (*)(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n);
+
+LookUpFn choose() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw")) return look_up_vbmi;
+  if (__builtin_cpu_supports("avx2")) return look_up_avx2;
+  return look_up_scalar;
+#elif defined(__aarch64__)
+  return look_up_neon;
+#else
+  return look_up_scalar;
+#endif
+}
+
+}  // namespace
+
+void look_up(const LookupTable& table, const uint8_t* in, uint8_t* out, size_t n) {
+  static const LookUpFn fn = choose();
+  fn(table.bytes.data(), in, out, n);
+}
+
+std::unique_ptr<Kernel> make_lookup_kernel(const LookupTable& table, size_t elements, size_t input) {
+  return make_kernel([=](const RunArgs& args) -> Status {
+    const auto* in = static_cast<const uint8_t*>(args.in[input]);
+    auto* out = static_cast<uint8_t*>(args.out[0]);
+    args.pool.for_range(elements, kGrain, [&](size_t begin, size_t end) {
+      look_up(table, in + begin, out + begin, end - begin);
+    });
+    return {};
+  });
+}
+
+}  // namespace octet

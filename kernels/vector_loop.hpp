@@ -1,0 +1,73 @@
+// Element loops that the compiler vectorizes, compiled for several instruction sets of one binary.
+#pragma once
+
+#include <cstddef>
+
+namespace octet {
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define OCTET_X86_CLONES 1
+#endif
+
+// The instruction sets that own loops are compiled for. Other architectures have only the one they are built
+// for (aarch64 has NEON in its base).
+enum class Isa { base, avx2, avx512 };
+inline Isa loop_isa() {
+#ifdef OCTET_X86_CLONES
+  static const Isa isa = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                                 __builtin_cpu_supports("avx512dq")
+                             ? Isa::avx512
+                         : __builtin_cpu_supports("avx2") ? Isa::avx2
+                                                          : Isa::base;
+  return isa;
+#else
+  return Isa::base;
+#endif
+}
+
+// The loop itself; `f` is copied so that the compiler sees that nothing else changes what it captured.
+#define OCTET_ELEMENT_LOOP_BODY \
+  const F g = f;                \
+  _Pragma("GCC ivdep") for (size_t i = begin; i < end; ++i) g(i)
+
+template <class F>
+void element_loop_base(size_t begin, size_t end, const F& f) {
+  OCTET_ELEMENT_LOOP_BODY;
+}
+#ifdef OCTET_X86_CLONES
+template <class F>
+[[gnu::target("avx2")]] void element_loop_avx2(size_t begin, size_t end, const F& f) {
+  OCTET_ELEMENT_LOOP_BODY;
+}
+template <class F>
+[[gnu::target("avx512bw,avx512vl,avx512dq")]] void element_loop_avx512(size_t begin, size_t end, const F& f) {
+  OCTET_ELEMENT_LOOP_BODY;
+}
+#endif
+#undef OCTET_ELEMENT_LOOP_BODY
+
+// f(i) for each i in [begin, end), in any order. Iterations must not depend on each other. The lambda should
+// capture pointers and scalars by value and carry OCTET_INLINE, or it is called instead of inlined.
+#define OCTET_INLINE __attribute__((always_inline))
+template <class F>
+void element_loop(size_t begin, size_t end, const F& f) {
+#ifdef OCTET_X86_CLONES
+  switch (loop_isa()) {
+    case Isa::avx512: return element_loop_avx512(begin, end, f);
+    case Isa::avx2: return element_loop_avx2(begin, end, f);
+    case Isa::base: break;
+  }
+#endif
+  element_loop_base(begin, end, f);
+}
+
+// Round `x` to the nearest integer, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the integer in the
+// low bits of the float. Unlike nearbyint it vectorizes on every instruction set.
+OCTET_INLINE inline int round_small(float x) {
+  const float shifted = x + 12582912.0f;
+  int bits = 0;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  return bits - 0x4B400000;
+}
+
+}  // namespace octet
