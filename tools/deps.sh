@@ -82,7 +82,7 @@ private_apt_update() {
   mirror=$(system_mirror)
   [ -n "$mirror" ] || die "cannot tell the Debian mirror from this machine's apt configuration"
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-  : >"$state/status" >"$state/log"
+  truncate -s 0 "$state/status" "$state/log"
   {
     printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n' "$type" "$mirror" "$suites"
     printf 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n'
