@@ -8,7 +8,7 @@ git ls-files '*.cpp' '*.hpp' '*.h' '*.c' | xargs -d '\n' -r grep -Hn '^ *# *incl
     n = split("schema kernels runtime quant cli", order, " ")
     for (i = 1; i <= n; i++) level[order[i]] = i
     level["tests"] = n + 1
-    level["bench"] = n + 2  # measures the rows of the tests' tables
+    level["bench"] = n + 2  # measures what the tests run
   }
   function complain(why) { print $1 ":" $2 ": " why ": " $3 > "/dev/stderr"; bad = 1 }
   {
