@@ -73,7 +73,9 @@ __attribute__((target("avx512f,avx512vnni"))) int32_t loop_vnni(int64_t n, int32
   __m512i sum = acc[0];
   for (int i = 1; i < kChains; ++i)
     sum = _mm512_add_epi32(sum, acc[i]);
-  return _mm_cvtsi128_si32(_mm512_castsi512_si128(sum));
+  alignas(64) int32_t lanes[16];
+  _mm512_store_si512(lanes, sum);
+  return lanes[0];
 }
 
 #elif defined(__aarch64__)
@@ -120,7 +122,7 @@ int32_t loop_smlal(int64_t n, int32_t seed) {
 
 #endif
 
-int32_t loop_scalar(int64_t n, int32_t seed) {
+[[maybe_unused]] int32_t loop_scalar(int64_t n, int32_t seed) {
   int32_t acc[kChains] = {};
   int32_t a = seed;
   for (int64_t r = 0; r < n; ++r)
