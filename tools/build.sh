@@ -1,9 +1,6 @@
 # Configuring and building with Meson; sourced, never run.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# build_dir_of TARGET: build, build-aarch64, build-armhf.
-build_dir_of() { [ "$1" = native ] && echo build || echo "build-$1"; }
-
 use_ccache() {
   command -v ccache >/dev/null || return 0
   # Meson finds ccache by itself; this lets checkouts and build folders share what they compiled.
@@ -12,15 +9,20 @@ use_ccache() {
 
 # configure DIR TARGET [MESON OPTIONS...]: sets the folder up, or again when the dependencies moved.
 configure() {
-  local dir=$1 target=$2 prefix
+  local dir=$1 target=$2 prefix was
   shift 2
-  prefix=$(cmd_prefix "$target")
+  was=$(cat "$dir/.prefix" 2>/dev/null || true)
+  if [[ " $* " == *" -Dxnnpack=system "* ]] || { [ "$was" = system ] && [[ " $* " != *" -Dxnnpack=built "* ]]; }; then
+    prefix=system
+  else
+    prefix=$(cmd_prefix "$target")
+  fi
   local cross=()
   [ "$target" = native ] || cross=(--cross-file "cross/$target.ini")
   if [ ! -f "$dir/build.ninja" ]; then
     rm -rf "$dir"
     meson setup "$dir" "${cross[@]}" "$@" >&2
-  elif [ "$(cat "$dir/.prefix" 2>/dev/null)" != "$prefix" ]; then
+  elif [ "$was" != "$prefix" ]; then
     meson setup --wipe "$dir" "${cross[@]}" "$@" >&2
   elif [ $# -gt 0 ]; then
     meson configure "$dir" "$@" >&2
