@@ -1,5 +1,7 @@
 #include "schema/flatbuffer/custom_options.hpp"
 
+// Numbers in strings are not parsed here, so the library's locale object (and its .cpp files) is not needed.
+#define FLATBUFFERS_LOCALE_INDEPENDENT 0
 #include <flatbuffers/flexbuffers.h>
 #include <vector>
 
