@@ -70,7 +70,7 @@ Result<Calibration> calibrate(const Model& model, SampleSource& samples, const C
 // The name under which statistics of a value are kept: its own, or with its number when it is not unique.
 std::vector<std::string> value_keys(const Graph& g);
 
-// A hash of all that decides what a graph computes: operators, attributes, names, shapes, constants.
+// A hash of operators, how they are connected, names, shapes and constants.
 uint64_t fingerprint_of(const Graph& g);
 
 }  // namespace octet

@@ -5,6 +5,11 @@
 
 namespace octet {
 
-Result<Graph> materialize(const Graph& g, const Assignment& assignment, Io io);
+struct Materialized {
+  Graph graph;
+  std::vector<NodeId> source;  // per node of `graph`: the node it came from; -1 for conversions at borders
+};
+
+Result<Materialized> materialize(const Graph& g, const Assignment& assignment, Io io);
 
 }  // namespace octet

@@ -1,0 +1,326 @@
+#include "quant/assign.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+
+#include "kernels/op_spec.hpp"
+#include "kernels/quant_math.hpp"
+#include "quant/same_scale.hpp"
+#include "quant/scales.hpp"
+
+namespace octet {
+namespace {
+
+using Kind = TensorRule::Kind;
+
+bool is_same(const TensorRule& r) {
+  return r.kind == Kind::same_as_input || r.kind == Kind::same_as_output;
+}
+
+std::string oddities_text(const Oddities& odd) {
+  std::string text;
+  auto add = [&](int64_t n, const char* what) {
+    if (n != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, what);
+  };
+  add(odd.nan, "NaN");
+  add(odd.infinite, "infinite");
+  add(odd.fill, "fill (-1e30 or less)");
+  return text;
+}
+
+class Assigner {
+ public:
+  Assigner(const Graph& g, const Calibration& calibration, const Recipe& recipe, const ForcedFloat& forced)
+      : g_(g), uses_(uses_of(g)), recipe_(recipe), groups_(g.values.size()) {
+    a_.nodes.resize(g.nodes.size());
+    a_.values.resize(g.values.size());
+    forced_.resize(g.nodes.size());
+    for (const auto& [node, reason] : forced)
+      forced_[static_cast<size_t>(node)] = reason;
+    const std::vector<std::string> keys = value_keys(g);
+    for (const std::string& key : keys)
+      observers_.push_back(calibration.find(key));
+  }
+
+  Result<Assignment> run() {
+    for (size_t i = 0; i < g_.nodes.size(); ++i)
+      decide_form(static_cast<NodeId>(i));
+    collect_ranges();
+    for (size_t i = 0; i < g_.nodes.size(); ++i)
+      if (is_int8(i)) join(static_cast<NodeId>(i));
+    for (size_t v = 0; v < g_.values.size(); ++v)
+      settle(static_cast<ValueId>(v));
+    for (size_t i = 0; i < g_.nodes.size(); ++i)
+      if (is_int8(i)) fill(static_cast<NodeId>(i));
+    return std::move(a_);
+  }
+
+ private:
+  const Node& node(NodeId n) const { return g_.nodes[static_cast<size_t>(n)]; }
+  NodeForm& form(NodeId n) { return a_.nodes[static_cast<size_t>(n)]; }
+  bool is_int8(size_t n) const { return a_.nodes[n].kind == NodeForm::Kind::int8; }
+  const QuantRule& rules(NodeId n) const { return find_spec(node(n).kind)->quant; }
+  bool is_real(ValueId v) const { return v != kNoValue && g_.value(v).dtype == DType::float32; }
+  bool is_moving(ValueId v) const { return is_real(v) && !g_.value(v).is_constant(); }
+  void report(std::string where, std::string what) {
+    a_.findings.push_back({std::move(where), std::move(what)});
+  }
+
+  // --- which nodes compute in int8 ---
+
+  void decide_form(NodeId n) {
+    NodeForm& f = form(n);
+    const Node& op = node(n);
+    auto any_float = [&](const std::vector<ValueId>& ids) {
+      return std::any_of(ids.begin(), ids.end(),
+                         [&](ValueId v) { return v != kNoValue && is_float(g_.value(v).dtype); });
+    };
+    if (!any_float(op.inputs) && !any_float(op.outputs)) {
+      f.kind = NodeForm::Kind::untouched;
+      return;
+    }
+    f.reason = why_float(n);
+    f.kind = f.reason.empty() ? NodeForm::Kind::int8 : NodeForm::Kind::floating;
+  }
+
+  std::string why_float(NodeId n) const {
+    const Node& op = node(n);
+    const OpSpec* spec = find_spec(op.kind);
+    if (spec == nullptr) return "is not an operator Octet knows";
+    if (!spec->quant.has_int8) return std::string(spec->quant.why_not);
+    for (const std::string& pattern : recipe_.keep_float) {
+      bool match = glob_match(pattern, node_name(g_, n)) || glob_match(pattern, name_of(op.kind));
+      for (const std::string& origin : op.origins)
+        match = match || glob_match(pattern, origin);
+      if (match) return fmt::format("kept in float by '{}'", pattern);
+    }
+    if (!forced_[static_cast<size_t>(n)].empty()) return forced_[static_cast<size_t>(n)];
+    for (size_t i = 0; i < op.inputs.size(); ++i)
+      if (std::string why = why_not_tensor(op.inputs[i], spec->quant.input(i)); !why.empty()) return why;
+    for (size_t i = 0; i < op.outputs.size(); ++i)
+      if (std::string why = why_not_tensor(op.outputs[i], spec->quant.output(i)); !why.empty()) return why;
+    return {};
+  }
+
+  std::string why_not_tensor(ValueId v, const TensorRule& rule) const {
+    if (v == kNoValue || !is_float(g_.value(v).dtype)) return {};
+    const Value& value = g_.value(v);
+    if (value.dtype != DType::float32)
+      return fmt::format("tensor '{}' is {}", value.name, name_of(value.dtype));
+    const bool is_constant_role = rule.kind == Kind::weights || rule.kind == Kind::bias;
+    if (is_constant_role && !value.is_constant())
+      return fmt::format("{} '{}' are computed at run time", rule.kind == Kind::bias ? "biases" : "weights",
+                         value.name);
+    if (rule.kind == Kind::weights && rule.a >= value.shape.rank())
+      return fmt::format("weights '{}' have no axis {}", value.name, rule.a);
+    if (is_constant_role) {
+      Oddities odd;
+      range_of_constant(value.constant.as<float>(), odd);
+      if (odd.any()) return fmt::format("'{}' holds values that are not finite", value.name);
+    }
+    if (value.is_constant() || rule.kind == Kind::keep || rule.kind == Kind::fixed) return {};
+    const Observer* observer = observers_[static_cast<size_t>(v)];
+    if (observer == nullptr || observer->count() == 0)
+      return fmt::format("no finite values were seen in '{}' during calibration", value.name);
+    return {};
+  }
+
+  // --- ranges ---
+
+  void collect_ranges() {
+    const std::vector<std::string> keys = value_keys(g_);
+    for (size_t v = 0; v < g_.values.size(); ++v) {
+      const Observer* observer = observers_[v];
+      if (observer == nullptr || !is_moving(static_cast<ValueId>(v))) continue;
+      Range r = observer->range();
+      if (const NodeId p = uses_.producer[v]; p >= 0) {
+        if (const Activation* act = activation_of(node(p).attrs); act != nullptr) {
+          const RealRange bound = range_of(*act);
+          r = {std::clamp(r.min, bound.lo, bound.hi), std::clamp(r.max, bound.lo, bound.hi)};
+        }
+      }
+      groups_.set_range(static_cast<ValueId>(v), {std::min(r.min, 0.0f), std::max(r.max, 0.0f)},
+                        observer->extremes());
+      if (observer->oddities().any())
+        report(keys[v],
+               "calibration saw " + oddities_text(observer->oddities()) + " values; they were left out");
+    }
+    for (size_t n = 0; n < g_.nodes.size(); ++n) {
+      if (!is_int8(n)) continue;
+      const Node& op = g_.nodes[n];
+      for (size_t j = 0; j < op.outputs.size(); ++j) {
+        const TensorRule& rule = rules(static_cast<NodeId>(n)).output(j);
+        if (is_moving(op.outputs[j]) && rule.kind == Kind::fixed) groups_.pin(op.outputs[j], rule.value);
+      }
+    }
+  }
+
+  // --- same-scale groups ---
+
+  void join(NodeId n) {
+    const Node& op = node(n);
+    for (const PortClass& c : same_scale_ports(op, rules(n))) {
+      // The anchor decides: an output if there is one, else the first input that is computed.
+      const Port* anchor = nullptr;
+      for (const Port& p : c)
+        if (is_moving(p.value) && (anchor == nullptr || (p.is_output && !anchor->is_output))) anchor = &p;
+      if (anchor == nullptr) continue;
+      const bool only_constants_in =
+          std::none_of(c.begin(), c.end(), [&](const Port& p) { return !p.is_output && is_moving(p.value); });
+      for (const Port& p : c) {
+        if (!is_real(p.value)) continue;
+        if (!is_moving(p.value)) {
+          // A constant that is all the output can be (a table to gather from) must fit into the range.
+          Oddities odd;
+          if (only_constants_in)
+            groups_.widen(anchor->value, range_of_constant(g_.value(p.value).constant.as<float>(), odd));
+        } else if (p.value != anchor->value) {
+          const bool shared = !p.is_output && uses_.consumers[static_cast<size_t>(p.value)].size() > 1;
+          groups_.join(p.value, anchor->value, shared);
+        }
+      }
+    }
+  }
+
+  // --- scales ---
+
+  void settle(ValueId v) {
+    if (!is_moving(v) || !touches_int8(v)) return;
+    if (const auto pinned = groups_.pinned(v)) {
+      a_.values[static_cast<size_t>(v)] = Quantization::per_tensor(*pinned);
+      return;
+    }
+    std::string note;
+    const Affine affine = activation_affine(groups_.range(v), note);
+    a_.values[static_cast<size_t>(v)] = Quantization::per_tensor(affine);
+    if (!note.empty()) report(g_.value(v).name, note);
+  }
+
+  bool touches_int8(ValueId v) const {
+    const NodeId p = uses_.producer[static_cast<size_t>(v)];
+    if (p >= 0 && is_int8(static_cast<size_t>(p))) return true;
+    const auto& consumers = uses_.consumers[static_cast<size_t>(v)];
+    return std::any_of(consumers.begin(), consumers.end(),
+                       [&](NodeId c) { return is_int8(static_cast<size_t>(c)); });
+  }
+
+  void fill(NodeId n) {
+    const Node& op = node(n);
+    NodeForm& f = form(n);
+    f.inputs.resize(op.inputs.size());
+    f.outputs.resize(op.outputs.size());
+    for (size_t j = 0; j < op.outputs.size(); ++j)
+      if (is_real(op.outputs[j]) && rules(n).output(j).kind != Kind::keep)
+        f.outputs[j] = a_.values[static_cast<size_t>(op.outputs[j])];
+    for (size_t i = 0; i < op.inputs.size(); ++i) {
+      const ValueId v = op.inputs[i];
+      const TensorRule& rule = rules(n).input(i);
+      if (!is_real(v)) continue;
+      if (rule.kind == Kind::fixed) {
+        f.inputs[i] = Quantization::per_tensor(rule.value);
+      } else if (rule.kind == Kind::activation || is_same(rule)) {
+        f.inputs[i] = is_moving(v) ? a_.values[static_cast<size_t>(v)] : constant_quantization(v);
+      }
+    }
+    // Ports of one scale take the anchor's: constants are quantized with it, other values requantized to it.
+    for (const PortClass& c : same_scale_ports(op, rules(n))) {
+      const Quantization* q = nullptr;
+      for (const Port& p : c)
+        if (p.is_output && is_moving(p.value)) q = &f.outputs[p.index];
+      for (const Port& p : c)
+        if (q == nullptr && is_moving(p.value)) q = &f.inputs[p.index];
+      for (const Port& p : c)
+        if (q != nullptr && !p.is_output && is_real(p.value)) f.inputs[p.index] = *q;
+    }
+    fill_weights(n);
+  }
+
+  Quantization constant_quantization(ValueId v) {
+    Oddities odd;
+    const Range r = range_of_constant(g_.value(v).constant.as<float>(), odd);
+    if (odd.any())
+      report(g_.value(v).name,
+             "holds " + oddities_text(odd) + " values; they saturate and do not widen its range");
+    std::string note;
+    const Affine a = activation_affine(r, note);
+    return Quantization::per_tensor(a);
+  }
+
+  void fill_weights(NodeId n) {
+    const Node& op = node(n);
+    NodeForm& f = form(n);
+    for (size_t i = 0; i < op.inputs.size(); ++i) {
+      const TensorRule& rule = rules(n).input(i);
+      if (!is_real(op.inputs[i]) || rule.kind != Kind::weights) continue;
+      const Value& value = g_.value(op.inputs[i]);
+      const int axis = recipe_.per_channel ? rule.a : -1;
+      WeightScales w = weight_scales(value.constant.as<float>(), value.shape, axis);
+      if (!w.dead.empty())
+        report(value.name,
+               fmt::format("{} of {} channels are all zero (first: {}); they get the largest scale",
+                           w.dead.size(), w.scale.size(), w.dead.front()));
+      for (size_t b = 0; b < op.inputs.size(); ++b) {
+        const TensorRule& bias = rules(n).input(b);
+        if (is_real(op.inputs[b]) && bias.kind == Kind::bias && bias.b == static_cast<int>(i))
+          make_room(op.inputs[b], f.inputs[static_cast<size_t>(bias.a)], w);
+      }
+      f.inputs[i] = quantization_of(w.scale, axis);
+    }
+    for (size_t b = 0; b < op.inputs.size(); ++b) {
+      const TensorRule& rule = rules(n).input(b);
+      if (!is_real(op.inputs[b]) || rule.kind != Kind::bias) continue;
+      const float x = f.inputs[static_cast<size_t>(rule.a)].scale();
+      const Quantization& w = f.inputs[static_cast<size_t>(rule.b)];
+      std::vector<float> scales;
+      for (const Affine& a : w.params())
+        scales.push_back(x * a.scale);
+      f.inputs[b] = quantization_of(scales, w.is_per_channel() ? 0 : -1);
+    }
+  }
+
+  static Quantization quantization_of(const std::vector<float>& scales, int axis) {
+    std::vector<Affine> params;
+    for (float s : scales)
+      params.push_back({s, 0});
+    return axis < 0 ? Quantization::per_tensor(params.front())
+                    : Quantization::per_channel(axis, std::move(params));
+  }
+
+  // (Q6) Raise weight scales until every bias fits its 32 bits.
+  void make_room(ValueId bias, const Quantization& input, WeightScales& w) {
+    const Value& value = g_.value(bias);
+    const auto b = value.constant.as<float>();
+    int raised = 0;
+    for (size_t c = 0; c < b.size(); ++c) {
+      float& scale = w.scale[w.scale.size() == 1 ? 0 : std::min(c, w.scale.size() - 1)];
+      const auto x = static_cast<double>(input.scale());
+      const double least = std::fabs(static_cast<double>(b[c])) / (x * kMostBias);
+      if (static_cast<double>(scale) >= least) continue;
+      scale = std::nextafter(static_cast<float>(least), std::numeric_limits<float>::infinity());
+      ++raised;
+    }
+    if (raised != 0)
+      report(value.name,
+             fmt::format("{} of {} biases are too large for the scale of their weights, which was raised",
+                         raised, b.size()));
+  }
+
+  const Graph& g_;
+  Uses uses_;
+  const Recipe& recipe_;
+  Groups groups_;
+  Assignment a_;
+  std::vector<std::string> forced_;
+  std::vector<const Observer*> observers_;
+};
+
+}  // namespace
+
+Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
+                          const ForcedFloat& forced) {
+  return Assigner(g, calibration, recipe, forced).run();
+}
+
+}  // namespace octet

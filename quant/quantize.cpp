@@ -1,0 +1,171 @@
+#include "quant/quantize.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "quant/materialize.hpp"
+#include "quant/pipeline.hpp"
+#include "quant/verify.hpp"
+#include "runtime/rewrite/equalize.hpp"
+#include "runtime/rewrite/patterns.hpp"
+#include "runtime/rewrite/rewriter.hpp"
+#include "schema/flatbuffer/format.hpp"
+
+namespace octet {
+namespace {
+
+Status refuse_quantized(const Graph& g) {
+  for (const Value& v : g.values)
+    if (!v.is_constant() && !v.quant.empty() && !is_float(v.dtype) && v.dtype != DType::int32 &&
+        v.dtype != DType::int64)
+      return Status::invalid(fmt::format("is quantized already: tensor '{}' is {} with scale {:g}", v.name,
+                                         name_of(v.dtype), v.quant.scale()));
+  return {};
+}
+
+Result<int64_t> bytes_of(const Model& m) {
+  OCTET_ASSIGN(const auto bytes, serialize(m));
+  return static_cast<int64_t>(bytes.size());
+}
+
+int64_t first_measured(const SampleSource& samples, int64_t most) {
+  return samples.size() > most ? samples.size() - most : 0;
+}
+
+Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized, const QuantizeOptions& o) {
+  CompareOptions c;
+  c.threads = o.threads;
+  c.layers = true;
+  c.first = first_measured(*o.samples, o.max_measured);
+  c.count = o.max_measured;
+  return compare(*prepared.model, quantized, *o.samples, c);
+}
+
+void describe(const Graph& g, const Assignment& a, QuantizeReport& report) {
+  report.ops_int8 = report.ops_float = report.ops_other = 0;
+  report.fallback.clear();
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    const NodeForm& f = a.nodes[n];
+    if (f.kind == NodeForm::Kind::int8) ++report.ops_int8;
+    if (f.kind == NodeForm::Kind::untouched) ++report.ops_other;
+    if (f.kind != NodeForm::Kind::floating) continue;
+    ++report.ops_float;
+    report.fallback.push_back(
+        {node_name(g, static_cast<NodeId>(n)), std::string(name_of(g.nodes[n].kind)), f.reason});
+  }
+  report.findings = a.findings;
+}
+
+// The int8 node that loses most: the drop from the worst of its inputs to its output, in dB.
+NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error) {
+  std::map<std::string_view, double> db;
+  for (const TensorError& e : error.layers)
+    db[e.name] = e.sqnr_db;
+  auto of = [&](ValueId v) {
+    if (v == kNoValue || g.value(v).is_constant()) return kExactDb;
+    const auto it = db.find(g.value(v).name);
+    return it == db.end() ? kExactDb : it->second;
+  };
+  NodeId worst = -1;
+  double most = -1;
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    if (a.nodes[n].kind != NodeForm::Kind::int8) continue;
+    double in = 60, out = kExactDb;  // 60 dB: what 8 bits can at best hold
+    for (ValueId v : g.nodes[n].inputs)
+      in = std::min(in, of(v));
+    for (ValueId v : g.nodes[n].outputs)
+      out = std::min(out, of(v));
+    // Noise this node added, weighed by how bad its output has become.
+    const double harm = std::max(in - out, 0.0) + std::max(40 - out, 0.0) / 4;
+    if (harm > most) {
+      most = harm;
+      worst = static_cast<NodeId>(n);
+    }
+  }
+  return worst;
+}
+
+Result<QuantizeResult> quantize_int8(const PreparedModel& prepared, const Calibration& calibration,
+                                     const Recipe& recipe, const QuantizeOptions& options) {
+  const Graph& g = prepared.model->main();
+  if (calibration.fingerprint() != fingerprint_of(g))
+    return Status::invalid("the statistics were taken from another model, or with another recipe");
+  QuantizeResult result;
+  ForcedFloat forced;
+  for (;;) {
+    OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced));
+    if (options.samples != nullptr) {
+      if (recipe.bias_correction) OCTET_TRY(correct_biases(prepared, q, options));
+      OCTET_ASSIGN(result.report.error, measure(prepared, *q.model, options));
+    }
+    result.model = std::move(q.model);
+    describe(g, q.assignment, result.report);
+    if (!result.report.error || result.report.error->sqnr_db >= recipe.min_sqnr_db) break;
+    const NodeId worst = most_harmful(g, q.assignment, *result.report.error);
+    if (worst < 0) break;
+    forced = std::move(q.forced);
+    forced.emplace_back(worst, fmt::format("kept in float to reach {:g} dB (it was {:.1f} dB)",
+                                           recipe.min_sqnr_db, result.report.error->sqnr_db));
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
+  if (source.graphs.empty()) return Status::invalid("has no graph");
+  OCTET_TRY(refuse_quantized(source.main()));
+  auto model = std::make_shared<Model>(source);
+  Graph& g = model->main();
+  OCTET_ASSIGN(FusionReport report, fuse(g));
+  if (recipe.scheme == Scheme::int8 && recipe.equalize) OCTET_TRY(equalize(g, report));
+  PreparedModel prepared;
+  prepared.fusions = report.counts();
+  prepared.fusion_text = report.to_string();
+  prepared.model = std::move(model);
+  return prepared;
+}
+
+Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,
+                                const Recipe& recipe, const QuantizeOptions& options) {
+  Result<QuantizeResult> result = Status::internal("no scheme");
+  switch (recipe.scheme) {
+    case Scheme::int8: result = quantize_int8(prepared, calibration, recipe, options); break;
+    case Scheme::weight_only:
+    case Scheme::float16:
+    case Scheme::dynamic: result = quantize_weights(prepared, recipe); break;
+    case Scheme::int16x8: return Status::unsupported("the scheme int16x8 is not supported yet");
+  }
+  if (!result.ok()) return result;
+  QuantizeReport& report = result->report;
+  if (recipe.scheme != Scheme::int8 && options.samples != nullptr) {
+    OCTET_ASSIGN(report.error, measure(prepared, *result->model, options));
+  }
+  report.fusions = prepared.fusions;
+  report.fusion_text = prepared.fusion_text;
+  OCTET_ASSIGN(report.output_bytes, bytes_of(*result->model));
+  report.input_bytes = prepared.model->file_bytes;
+  if (report.input_bytes == 0) {
+    OCTET_ASSIGN(report.input_bytes, bytes_of(*prepared.model));
+  }
+  return result;
+}
+
+Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
+                                const QuantizeOptions& options) {
+  OCTET_ASSIGN(const PreparedModel prepared, prepare(source, recipe));
+  CalibrateOptions c;
+  c.observer = recipe.observer;
+  c.threads = options.threads;
+  c.progress = options.progress;
+  Calibration calibration;
+  if (recipe.scheme == Scheme::int8) {
+    OCTET_TRY(samples.rewind());
+    OCTET_ASSIGN(calibration, calibrate(*prepared.model, samples, c));
+  }
+  QuantizeOptions o = options;
+  o.samples = &samples;
+  return quantize(prepared, calibration, recipe, o);
+}
+
+}  // namespace octet

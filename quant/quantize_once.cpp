@@ -1,0 +1,47 @@
+#include "quant/kernel_probe.hpp"
+#include "quant/materialize.hpp"
+#include "quant/pipeline.hpp"
+#include "quant/verify.hpp"
+#include "schema/ir/validate.hpp"
+
+namespace octet {
+namespace {
+
+ForcedFloat find_refused(const Materialized& m, const Assignment& a) {
+  ThreadPool pool(1);
+  ForcedFloat refused;
+  for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
+    const NodeId source = m.source[i];
+    if (source < 0 || a.nodes[static_cast<size_t>(source)].kind != NodeForm::Kind::int8) continue;
+    if (std::string why = why_no_kernel(m.graph, m.graph.nodes[i], pool); !why.empty())
+      refused.emplace_back(source, std::move(why));
+  }
+  return refused;
+}
+
+}  // namespace
+
+Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
+                                const Recipe& recipe, ForcedFloat forced) {
+  const Graph& g = prepared.model->main();
+  for (;;) {
+    OCTET_ASSIGN(Assignment a, assign(g, calibration, recipe, forced));
+    OCTET_ASSIGN(Materialized m, materialize(g, a, recipe.io));
+    if (ForcedFloat refused = find_refused(m, a); !refused.empty()) {
+      // Each round forces at least one more node, so this ends.
+      forced.insert(forced.end(), refused.begin(), refused.end());
+      continue;
+    }
+    if (auto status = verify_quantized(m.graph); !status.ok())
+      return Status::internal("the quantized graph is wrong: " + status.message());
+    auto model = std::make_shared<Model>(*prepared.model);
+    model->main() = std::move(m.graph);
+    model->path.clear();
+    model->file_bytes = 0;
+    if (auto status = validate(*model); !status.ok())
+      return Status::internal("the quantized graph is wrong: " + status.message());
+    return Quantized{std::move(model), std::move(a), std::move(forced)};
+  }
+}
+
+}  // namespace octet

@@ -1,0 +1,20 @@
+// Tensors as the real numbers they stand for, and real numbers as tensors.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "schema/core/status.hpp"
+#include "schema/core/tensor_view.hpp"
+
+namespace octet {
+
+// Integers with a scale are dequantized; those without one, and booleans, count as their numbers.
+void to_reals(const ConstTensorView& view, std::vector<float>& reals);
+
+// `view` as a tensor of another type: float to integer by quantizing (MATH.md, Q2), integer to float by
+// dequantizing, unchanged when the types agree. `storage` holds the result. Other pairs are errors.
+Result<ConstTensorView> convert(const ConstTensorView& view, DType type, const Quantization& quant,
+                                std::vector<std::byte>& storage);
+
+}  // namespace octet

@@ -1,0 +1,32 @@
+// Runs samples through a model, whatever their shapes: an executor per set of input shapes in a row.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/executor.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet {
+
+class Runner {
+ public:
+  // keep_values: every value of the model's graph is produced and shown to taps, under its own id.
+  Runner(const Model& model, int threads, bool keep_values)
+      : model_(model), threads_(threads), keep_values_(keep_values) {}
+
+  // Runs one sample from a fresh state (variables at their initial values).
+  Status run(std::span<const ConstTensorView> sample, Tap* tap = nullptr);
+  // The executor of the last run.
+  const Executor& executor() const { return *executor_; }
+
+ private:
+  const Model& model_;
+  int threads_;
+  bool keep_values_;
+  std::shared_ptr<ThreadPool> pool_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<Shape> shapes_;
+};
+
+}  // namespace octet

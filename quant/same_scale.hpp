@@ -1,0 +1,60 @@
+// Tensors that must share one scale and zero point: which, by the operators' rules, and with what range.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "kernels/op_spec.hpp"
+#include "quant/observer.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet {
+
+struct Port {
+  bool is_output = false;
+  size_t index = 0;
+  ValueId value = kNoValue;
+};
+// Ports of one node that the operator wants to have the same quantization; at least two.
+using PortClass = std::vector<Port>;
+std::vector<PortClass> same_scale_ports(const Node& n, const QuantRule& rule);
+
+// Values joined into groups (union-find), each with a range and perhaps parameters that an operator dictates.
+class Groups {
+ public:
+  explicit Groups(size_t values) : parent_(values), sets_(values) {
+    for (size_t i = 0; i < values; ++i)
+      parent_[i] = static_cast<ValueId>(i);
+  }
+  // `range` is what to quantize, `seen` the extremes of the data.
+  void set_range(ValueId v, Range range, Range seen) {
+    sets_[index(find(v))].range = range;
+    sets_[index(find(v))].seen = seen;
+  }
+  void widen(ValueId v, Range r);
+  void pin(ValueId v, Affine a) { sets_[index(find(v))].pin = a; }
+
+  // Join the groups of an operator's input and its anchor, unless that harms: different dictated
+  // parameters; values outside of dictated ones; or an input that others read too (`shared`) would lose a bit
+  // or more. Then the input is requantized for this operator.
+  bool join(ValueId input, ValueId anchor, bool shared);
+
+  Range range(ValueId v) const { return sets_[index(find(v))].range; }
+  std::optional<Affine> pinned(ValueId v) const { return sets_[index(find(v))].pin; }
+
+ private:
+  struct Set {
+    Range range, seen;
+    std::optional<Affine> pin;
+  };
+  static size_t index(ValueId v) { return static_cast<size_t>(v); }
+  ValueId find(ValueId v) const {
+    while (parent_[index(v)] != v)
+      v = parent_[index(v)];
+    return v;
+  }
+  std::vector<ValueId> parent_;
+  std::vector<Set> sets_;
+};
+
+}  // namespace octet

@@ -1,0 +1,140 @@
+#include "quant/scales.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+
+#include "kernels/quant_math.hpp"
+
+namespace octet {
+namespace {
+
+constexpr double kWeightLevels = 127;
+
+// Squared rounding error of weights w[begin + k * stride] at a scale.
+double rounding_error(std::span<const float> w, double scale) {
+  double sum = 0;
+  const double inverse = 1 / scale;
+  for (float v : w) {
+    const auto x = static_cast<double>(v);
+    const double e = x - scale * std::clamp(round_even(x * inverse), -kWeightLevels, kWeightLevels);
+    sum += e * e;
+  }
+  return sum;
+}
+
+// (Q5) The scale near max|w| / 127 with the least rounding error. Where a channel has few weights, it matters
+// much how they happen to fall on the grid.
+float best_scale(std::span<const float> w, float reach) {
+  const float plain = std::max(static_cast<float>(static_cast<double>(reach) / kWeightLevels), kLeastScale);
+  constexpr size_t kBudget = 1 << 15;  // weights times candidates
+  const size_t candidates = std::min<size_t>(kBudget / std::max<size_t>(w.size(), 1), 48);
+  float best = plain;
+  double least = rounding_error(w, static_cast<double>(plain));
+  for (size_t i = 1; i <= candidates; ++i) {
+    // From 1 down to 0.88: what is clipped is counted like what is rounded.
+    const float s = plain * (1.0f - 0.12f * static_cast<float>(i) / static_cast<float>(candidates));
+    if (s < kLeastScale) break;
+    const double e = rounding_error(w, static_cast<double>(s));
+    if (e < least) {
+      least = e;
+      best = s;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+Affine activation_affine(Range r, std::string& note) {
+  note.clear();
+  const double lo = std::min(static_cast<double>(r.min), 0.0), hi = std::max(static_cast<double>(r.max), 0.0);
+  if (lo == hi) {
+    note = "is always zero; its scale is set to 1";
+    return {1.0f, 0};
+  }
+  double scale = (hi - lo) / 255;
+  if (scale < static_cast<double>(kLeastScale)) {
+    note = fmt::format("has the range [{:g}, {:g}], too small for a scale; its scale is set to {:g}", lo, hi,
+                       kLeastScale);
+    scale = static_cast<double>(kLeastScale);
+  }
+  const auto s = static_cast<float>(scale);
+  const double zero = round_even(-128 - lo / static_cast<double>(s));
+  return {s, static_cast<int64_t>(std::clamp(zero, -128.0, 127.0))};
+}
+
+Range range_of(const Affine& a) {
+  return {static_cast<float>(dequantize<int8_t>(-128, a)), static_cast<float>(dequantize<int8_t>(127, a))};
+}
+
+Range range_of_constant(std::span<const float> values, Oddities& odd) {
+  Range r;
+  bool any = false;
+  for (float v : values) {
+    if (std::isnan(v)) {
+      ++odd.nan;
+    } else if (std::isinf(v)) {
+      ++odd.infinite;
+    } else if (v <= kFill) {
+      ++odd.fill;
+    } else {
+      r.min = any ? std::min(r.min, v) : v;
+      r.max = any ? std::max(r.max, v) : v;
+      any = true;
+    }
+  }
+  return r;
+}
+
+Channels channels_of(const Shape& shape, int axis) {
+  if (axis < 0 || axis >= shape.rank()) return {};
+  return {std::max<int64_t>(shape[axis], 1), std::max<int64_t>(shape.elements(axis + 1, shape.rank()), 1)};
+}
+
+WeightScales weight_scales(std::span<const float> weights, const Shape& shape, int axis) {
+  const Channels channels = channels_of(shape, axis);
+  const auto count = static_cast<size_t>(channels.count);
+  std::vector<std::vector<float>> slices(count);
+  for (auto& s : slices)
+    s.reserve(weights.size() / count);
+  for (size_t i = 0; i < weights.size(); ++i)
+    slices[channels.of(static_cast<int64_t>(i))].push_back(weights[i]);
+  WeightScales result;
+  result.scale.assign(count, 0.0f);
+  float largest = 0;
+  for (size_t c = 0; c < count; ++c) {
+    float reach = 0;
+    for (float w : slices[c])
+      if (std::isfinite(w)) reach = std::max(reach, std::fabs(w));
+    if (reach == 0) {
+      result.dead.push_back(static_cast<int>(c));
+      continue;
+    }
+    result.scale[c] = best_scale(slices[c], reach);
+    largest = std::max(largest, result.scale[c]);
+  }
+  for (int c : result.dead)
+    result.scale[static_cast<size_t>(c)] = largest > 0 ? largest : 1.0f;
+  return result;
+}
+
+Constant quantize_constant(const Value& value, const Quantization& q, DType type, bool symmetric) {
+  const auto in = value.constant.as<float>();
+  const Channels channels = q.is_per_channel() ? channels_of(value.shape, *q.axis()) : Channels{};
+  auto affine_at = [&](size_t i) -> const Affine& { return q.at(channels.of(static_cast<int64_t>(i))); };
+  if (type == DType::int32) {
+    std::vector<int32_t> out(in.size());
+    for (size_t i = 0; i < in.size(); ++i)
+      out[i] = quantize<int32_t>(static_cast<double>(in[i]), affine_at(i));
+    return Constant::of(out);
+  }
+  const double lo = symmetric ? -kWeightLevels : -128.0;
+  std::vector<int8_t> out(in.size());
+  for (size_t i = 0; i < in.size(); ++i)
+    out[i] = quantize<int8_t>(static_cast<double>(in[i]), affine_at(i), lo, 127.0);
+  return Constant::of(out);
+}
+
+}  // namespace octet

@@ -1,0 +1,46 @@
+// Scales and zero points from ranges and weights, and integer constants from real ones. MATH.md, Q3 to Q6.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "quant/observer.hpp"
+#include "schema/core/affine.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet {
+
+// No scale is smaller: a product of two of them is still a normal float, and nothing real is that small.
+inline constexpr float kLeastScale = 0x1p-60f;
+// No bias is larger than this many steps, so that the accumulator has room for the products.
+inline constexpr double kMostBias = 0x1p30;
+
+// (Q3) int8, asymmetric, for a range that is widened to contain 0. `note` says what had to be bent; else
+// empty.
+Affine activation_affine(Range r, std::string& note);
+// The reals that int8 with `a` can hold.
+Range range_of(const Affine& a);
+
+// Extremes of a constant, as data: what is not finite and fills are left out and counted.
+Range range_of_constant(std::span<const float> values, Oddities& odd);
+
+// (Q5) Symmetric scales of float32 weights, one per slice along `axis`, or a single one when axis < 0.
+// Channels that are all zero get the largest scale of the others.
+struct WeightScales {
+  std::vector<float> scale;
+  std::vector<int> dead;  // channels that are all zero
+};
+WeightScales weight_scales(std::span<const float> weights, const Shape& shape, int axis);
+
+// (Q2) `value` (float32) quantized with `q` to int8 or int32; weights keep to [-127, 127] when symmetric.
+Constant quantize_constant(const Value& value, const Quantization& q, DType type, bool symmetric);
+
+// Index of the channel of element i of a tensor: (i / inner) % channels.
+struct Channels {
+  int64_t count = 1, inner = 1;
+  size_t of(int64_t i) const { return static_cast<size_t>(i / inner % count); }
+};
+Channels channels_of(const Shape& shape, int axis);
+
+}  // namespace octet
