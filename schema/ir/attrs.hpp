@@ -254,6 +254,34 @@ struct VarHandleAttrs {
   std::string container, shared_name;
   OCTET_EQ(VarHandleAttrs);
 };
+// circle's own operators.
+struct InstanceNormAttrs {
+  float epsilon = 0;
+  Activation act;
+  OCTET_EQ(InstanceNormAttrs);
+};
+struct RmsNormAttrs {
+  float epsilon = 0;
+  OCTET_EQ(RmsNormAttrs);
+};
+struct GruAttrs {
+  Activation act;
+  bool return_sequences = false, time_major = false;
+  OCTET_EQ(GruAttrs);
+};
+struct RopeAttrs {
+  enum class Mode : uint8_t { gpt_neox = 0, gpt_j = 1 } mode = Mode::gpt_neox;
+  OCTET_EQ(RopeAttrs);
+};
+struct BcqGatherAttrs {
+  int32_t input_hidden_size = 0, axis = 0;
+  OCTET_EQ(BcqGatherAttrs);
+};
+struct BcqFullyConnectedAttrs {
+  int32_t weights_hidden_size = 0;
+  Activation act;
+  OCTET_EQ(BcqFullyConnectedAttrs);
+};
 struct CustomAttrs {
   std::string name;
   std::vector<uint8_t> options;
@@ -276,8 +304,9 @@ using Attrs =
                  StridedSliceAttrs, SplitAttrs, CastAttrs, ArgAttrs, ShapeAttrs, PackAttrs, UnpackAttrs,
                  OneHotAttrs, LeakyReluAttrs, MirrorPadAttrs, GeluAttrs, CumsumAttrs, SvdfAttrs, RnnAttrs,
                  SequenceRnnAttrs, BidirectionalRnnAttrs, LstmAttrs, SequenceLstmAttrs,
-                 BidirectionalLstmAttrs, IfAttrs, WhileAttrs, CallOnceAttrs, VarHandleAttrs, CustomAttrs,
-                 UnknownAttrs>;
+                 BidirectionalLstmAttrs, IfAttrs, WhileAttrs, CallOnceAttrs, VarHandleAttrs,
+                 InstanceNormAttrs, RmsNormAttrs, GruAttrs, RopeAttrs, BcqGatherAttrs, BcqFullyConnectedAttrs,
+                 CustomAttrs, UnknownAttrs>;
 
 // The fused activation inside `attrs`, or nullptr where the operator has none.
 inline Activation* activation_of(Attrs& attrs) {

@@ -131,6 +131,7 @@ struct Model {
   std::vector<Graph> graphs;  // graphs[0] is the main one
   std::vector<Signature> signatures;
   std::vector<std::pair<std::string, Constant>> metadata;
+  std::vector<std::string> notes;  // what the reader found odd in the file and put right, for people
 
   const Graph& main() const { return graphs.front(); }
   Graph& main() { return graphs.front(); }

@@ -1,0 +1,66 @@
+// Conversion of a verified FlatBuffer into a Model. The verifier has made sure that every table, vector and
+// string lies inside of the bytes; everything else (indices, enums, sizes, sharing) is checked here or, when
+// it can be checked on the Model, in validate().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+
+#include "schema/flatbuffer/wire.hpp"
+
+namespace octet {
+
+class Reader {
+ public:
+  Reader(std::shared_ptr<const void> owner, std::span<const std::byte> bytes, const wire::Model& root,
+         Model& model)
+      : owner_(std::move(owner)),
+        bytes_(bytes),
+        root_(root),
+        model_(model),
+        budget_(4 * static_cast<int64_t>(bytes.size()) + 65536) {}
+
+  Status run();
+
+ private:
+  struct Code {
+    OpKind kind = OpKind::UNKNOWN;
+    int32_t code = -1;
+    int32_t version = 1;
+    std::string custom_name;
+  };
+
+  Status read_codes();
+  Status read_graph(const wire::SubGraph& w, Graph& g);
+  Status read_tensor(const wire::Tensor& w, Value& v);
+  Status read_storage_field(const wire::Tensor& w) const;
+  Status read_shape(const wire::Tensor& w, Value& v);
+  Status read_quantization(const wire::Tensor& w, Value& v);
+  Status read_constant(const wire::Tensor& w, Value& v);
+  Status read_operator(const wire::Operator& w, const Graph& g, Node& n);
+  Status read_signature(const wire::SignatureDef& w, Signature& s);
+  Status read_metadata(const wire::Metadata& w);
+
+  // The content of entry `index` of the buffers.
+  Result<std::span<const std::byte>> buffer(uint32_t index) const;
+  // `size` bytes at `offset` from the beginning of the file.
+  Result<std::span<const std::byte>> region(uint64_t offset, uint64_t size) const;
+  Result<std::vector<ValueId>> read_ids(const flatbuffers::Vector<int32_t>* ids, const Graph& g,
+                                        std::string_view what, ValueId least);
+  Result<std::string> read_text(const flatbuffers::String* s);
+
+  // Count `n` elements that are copied out of the file. Honest files hold each element once; a hostile one
+  // can let a million tables share one large vector.
+  Status spend(size_t n);
+
+  std::shared_ptr<const void> owner_;
+  std::span<const std::byte> bytes_;
+  const wire::Model& root_;
+  Model& model_;
+  int64_t budget_;
+  std::vector<Code> codes_;
+  std::map<uint32_t, Constant> aligned_;  // copies of buffers that are misaligned for their element type
+};
+
+}  // namespace octet
