@@ -145,9 +145,9 @@ Status Reader::read_quantization(const wire::Tensor& w, Value& v) {
     // memcpy: nothing in the file guarantees the alignment of 8-byte elements.
     std::memcpy(&params[i].zero_point, q->zero_point()->Data() + i * sizeof(int64_t), sizeof(int64_t));
   }
-  // With one scale the axis means nothing, and real files hold nonsense there.
-  v.quant = n == 1 ? Quantization::per_tensor(params[0])
-                   : Quantization::per_channel(q->quantized_dimension(), std::move(params));
+  // With one scale or one axis, quantized_dimension has nothing to say, and real files hold nonsense there.
+  const int axis = v.shape.rank() == 1 ? 0 : q->quantized_dimension();
+  v.quant = n == 1 ? Quantization::per_tensor(params[0]) : Quantization::per_channel(axis, std::move(params));
   return {};
 }
 
@@ -236,8 +236,14 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
       // Only the ids that were read before the error are in the node, and those are valid.
       const auto id = static_cast<NodeId>(i);
       const Node& bad = g.nodes.back();
-      return std::move(s).at(fmt::format("{} '{}'", name_of(bad.kind), node_name(g, id)));
+      return std::move(s).at(fmt::format("{} '{}'", kind_name(bad), node_name(g, id)));
     }
+  }
+  for (const ValueId v : g.inputs) {
+    Value& input = g.value(v);
+    if (input.is_constant())
+      model_.notes.push_back(fmt::format("ignored the data that graph input '{}' has", input.name));
+    input.constant = Constant();
   }
   // A tensor of no elements needs no data, so an empty buffer is all a constant of that shape has. It is a
   // constant when something reads it and nothing else provides it.

@@ -116,7 +116,8 @@ class Writer {
     const auto key = std::make_pair(static_cast<const void*>(bytes.data()), bytes.size());
     if (!bytes.empty())
       if (const auto known = buffer_of_.find(key); known != buffer_of_.end()) return known->second;
-    fbb_.ForceVectorAlignment(bytes.size(), 1, kBufferAlignment);
+    // Not ForceVectorAlignment(): it asserts that alignments stay under a limit of the library.
+    fbb_.PreAlign(bytes.size(), kBufferAlignment);
     const auto data = fbb_.CreateVector(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     buffers_.push_back(wire::CreateBuffer(fbb_, data));
     const auto index = static_cast<uint32_t>(buffers_.size() - 1);
@@ -222,7 +223,7 @@ class Writer {
       auto op = write_operator(g, g.nodes[i]);
       if (!op.ok())
         return std::move(op)
-            .at(fmt::format("{} '{}'", name_of(g.nodes[i].kind), node_name(g, static_cast<NodeId>(i))))
+            .at(fmt::format("{} '{}'", kind_name(g.nodes[i]), node_name(g, static_cast<NodeId>(i))))
             .status();
       operators.push_back(*op);
     }

@@ -21,6 +21,12 @@ std::string node_name(const Graph& g, NodeId id) {
   return std::string(name_of(n.kind)) + "#" + std::to_string(id);
 }
 
+std::string kind_name(const Node& n) {
+  if (const auto* custom = std::get_if<CustomAttrs>(&n.attrs)) return "CUSTOM:" + custom->name;
+  if (const auto* unknown = std::get_if<UnknownAttrs>(&n.attrs)) return unknown->name;
+  return std::string(name_of(n.kind));
+}
+
 Uses uses_of(const Graph& g) {
   Uses u;
   u.producer.assign(g.values.size(), -1);

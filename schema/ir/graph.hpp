@@ -101,6 +101,9 @@ struct Graph {
 // The name of a node for people: its first output's name, or "<kind>#<index>" when that is empty.
 std::string node_name(const Graph& g, NodeId id);
 
+// The kind of a node for people: "CONV_2D", "CUSTOM:Name", and the format's name where Octet has none.
+std::string kind_name(const Node& n);
+
 // For each value: the node that produces it (-1: input, constant or unused) and the nodes that read it
 // (a node that reads a value twice is listed twice).
 struct Uses {

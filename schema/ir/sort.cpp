@@ -8,7 +8,12 @@ namespace octet {
 
 Result<bool> sort_nodes(Graph& g) {
   // Kahn's algorithm; among the nodes that are ready the one that came first in the file goes first.
-  const Uses uses = uses_of(g);
+  Uses uses = uses_of(g);
+  // A node that claims to make one of these is an error, but not one of order.
+  for (const ValueId v : g.inputs)
+    uses.producer[static_cast<size_t>(v)] = -1;
+  for (size_t i = 0; i < g.values.size(); ++i)
+    if (g.values[i].is_constant() || g.values[i].is_variable) uses.producer[i] = -1;
   std::vector<int64_t> waits(g.nodes.size(), 0);
   for (size_t i = 0; i < g.nodes.size(); ++i)
     for (const ValueId v : g.nodes[i].inputs)

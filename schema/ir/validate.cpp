@@ -124,7 +124,7 @@ Status check_ids(const Graph& g, const std::vector<ValueId>& ids, ValueId least,
 }
 
 std::string node_label(const Graph& g, size_t i) {
-  return fmt::format("{} '{}'", name_of(g.nodes[i].kind), node_name(g, static_cast<NodeId>(i)));
+  return fmt::format("{} '{}'", kind_name(g.nodes[i]), node_name(g, static_cast<NodeId>(i)));
 }
 
 // Every value comes from one place, and before it is read.
@@ -184,7 +184,7 @@ Status check_graph(const Model& m, const Graph& g) {
   OCTET_TRY(check_ids(g, g.outputs, 0, "graph output"));
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
-    auto place = [&] { return fmt::format("operator #{} ({})", i, name_of(n.kind)); };
+    auto place = [&] { return fmt::format("operator #{} ({})", i, kind_name(n)); };
     OCTET_TRY(located(check_ids(g, n.inputs, kNoValue, "input"), place));
     OCTET_TRY(located(check_ids(g, n.outputs, kNoValue, "output"), place));
     OCTET_TRY(located(check_ids(g, n.intermediates, kNoValue, "intermediate"), place));
