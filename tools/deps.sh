@@ -61,7 +61,8 @@ system_mirror() {
     awk -v c="$codename" '$3 == "main" && ($2 == c || $2 ~ /^(oldstable|stable|testing|unstable|sid)$/) { print $1; exit }'
 }
 
-# private_apt STATE "TYPE SUITES" COMMAND...: apt with a state of its own.
+# private_apt STATE COMMAND...: apt with a state of its own. The index has to be signed but not fresh:
+# what we take from it is pinned, and a mirror that lags behind is good enough.
 private_apt() {
   local state=$1 command=$2
   shift 2
@@ -71,6 +72,7 @@ private_apt() {
     -o Dir::Etc::sourcelist="$state/octet.sources" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
     -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none \
+    -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false \
     "$@"
 }
 
@@ -80,7 +82,7 @@ private_apt_update() {
   mirror=$(system_mirror)
   [ -n "$mirror" ] || die "cannot tell the Debian mirror from this machine's apt configuration"
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-  : >"$state/status"
+  truncate -s 0 "$state/status" "$state/log"
   {
     printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n' "$type" "$mirror" "$suites"
     printf 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n'

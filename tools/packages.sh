@@ -14,6 +14,9 @@ base_packages=(
   git patch xz-utils ca-certificates debian-archive-keyring
 )
 
+# For -Dxnnpack=system, on Debian 13.
+system_packages=(libxnnpack-dev libpthreadpool-dev libcpuinfo-dev)
+
 cross_packages_aarch64=(crossbuild-essential-arm64 qemu-user)
 cross_packages_armhf=(crossbuild-essential-armhf qemu-user)
 

@@ -79,7 +79,6 @@ test_native() {
     -Dwerror=false -Dcpp_args=-fno-sanitize-recover=undefined
   run_programs 'address and undefined-behaviour sanitizers' build-asan --timeout-multiplier 4
   run_check format check_format
-  run_check layering tools/layers.sh
   run_check lint tidy build
   closing_line
 }

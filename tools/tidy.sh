@@ -22,11 +22,14 @@ tidy_keys() {
   awk '/"command":/ { command = $0 }
        /"file":/ { gsub(/.*"file": "\.\.\/|",?$/, ""); print $0 "\t" command }' "$dir/compile_commands.json" >"$dir/tidy.commands"
   # Ninja knows from the compiler what each object was made of: "object: #deps N..." and one path a line.
-  ninja -C "$dir" -t deps | awk '
+  ninja -C "$dir" -t deps | awk -v dir="$dir" '
     /^[^ ]/ { source = ""; next }
-    /^ +\.\.\// { path = $1; sub(/^\.\.\//, "", path)
-                  if (source == "") source = path
-                  print source "\t" path }' | sort -u >"$dir/tidy.deps"
+    /^ +[^\/ ]/ {  # an absolute path is not of this tree
+      path = $1
+      if (!sub(/^\.\.\//, "", path)) path = dir "/" path
+      if (source == "") source = path
+      print source "\t" path
+    }' | sort -u >"$dir/tidy.deps"
   cut -f 2 "$dir/tidy.deps" | sort -u | xargs -d '\n' sha256sum >"$dir/tidy.hashes"
   awk -F '\t' -v rules="$rules" '
     FILENAME == ARGV[1] { hash = $0; sub(/ .*/, "", hash); path = $0; sub(/^[^ ]* +/, "", path); of[path] = hash; next }
