@@ -59,4 +59,23 @@ inline CaseTensor of_type(CaseTensor t, DType d) {
 // Moved integers stay what they are: the int8 form of a case must be exact.
 inline constexpr double kExact = -0.499;
 
+// A row whose output has the type of its data.
+inline OpCase moving(std::string name, OpKind kind, Attrs attrs, std::vector<CaseTensor> in, Oracle oracle) {
+  const DType t =
+      in[kind == OpKind::SPLIT || kind == OpKind::FILL || kind == OpKind::EMBEDDING_LOOKUP ? 1 : 0].dtype;
+  return {.name = std::move(name),
+          .kind = kind,
+          .attrs = std::move(attrs),
+          .inputs = std::move(in),
+          .outputs = {t},
+          .oracle = std::move(oracle),
+          .uint8 = true,
+          .int8_lsb = kExact};
+}
+
+// The tables that movement_cases() joins.
+void slice_cases(std::vector<OpCase>& t);
+void index_cases(std::vector<OpCase>& t);
+void block_cases(std::vector<OpCase>& t);
+
 }  // namespace octet::test
