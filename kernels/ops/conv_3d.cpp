@@ -1,1 +1,176 @@
-#include "kernels/op_spec.hpp"
+// CONV_3D and CONV_3D_TRANSPOSE.
+#include <fmt/format.h>
+
+#include "kernels/infer.hpp"
+#include "kernels/linear/patches.hpp"
+
+namespace octet {
+namespace {
+
+constexpr linear::Slots kPlain{.x = 0, .w = 1, .bias = 2}, kTransposed{.x = 2, .w = 1, .bias = 3};
+
+// `wide` is the side that windows slide over: the input of CONV_3D, the output of CONV_3D_TRANSPOSE.
+// Fills in what the two have in common and returns the windows' number along each axis.
+Result<linear::Extents> windows(linear::Geometry& g, const Conv3DAttrs& a, const Shape& wide,
+                                const Shape& w) {
+  if (a.padding.kind == Padding::Kind::explicit_) return Status::unsupported("explicit padding in 3-D");
+  g.stride = {a.stride_d, a.stride_h, a.stride_w};
+  g.dilation = {a.dilation_d, a.dilation_h, a.dilation_w};
+  linear::Extents out;
+  for (int i = 0; i < 3; ++i) {
+    const auto at = static_cast<size_t>(i);
+    OCTET_ASSIGN(const WindowAxis axis,
+                 window_axis(wide[i + 1], w[i], static_cast<int32_t>(g.stride[at]),
+                             static_cast<int32_t>(g.dilation[at]), a.padding.kind, 0, 0));
+    g.kernel[at] = w[i];
+    g.pad_before[at] = axis.pad_before;
+    g.pad_after[at] = axis.pad_after;
+    out[at] = axis.out;
+  }
+  return out;
+}
+
+Status check_ranks(const Shape& x, const Shape& w) {
+  if (x.rank() == 5 && w.rank() == 5) return {};
+  return Status::corrupt(
+      fmt::format("input {} and weights {} must have five axes", x.to_string(), w.to_string()));
+}
+
+// Input NDHWC, weights [depth, height, width, input channels, output channels], optional bias.
+Result<linear::Geometry> plain_geometry(const NodeDesc& n) {
+  const Shape &x = n.in[0].shape, &w = n.in[1].shape;
+  OCTET_TRY(check_ranks(x, w));
+  if (w[3] < 1 || w[4] < 1 || x[4] != w[3])
+    return Status::corrupt(fmt::format("weights {} do not fit {} input channels", w.to_string(), x[4]));
+  linear::Geometry g;
+  OCTET_ASSIGN(g.out, windows(g, n.attr<Conv3DAttrs>(), x, w));
+  g.batch = x[0];
+  g.in = {x[1], x[2], x[3]};
+  g.in_channels = w[3];
+  g.out_channels = w[4];
+  g.w_out = 1;
+  g.w_in = w[4];
+  g.w_tap = w.elements(3, 5);
+  return g;
+}
+
+// Inputs: shape of the output, weights [depth, height, width, output channels, input channels], input NDHWC,
+// optional bias.
+Result<linear::Geometry> transposed_geometry(const NodeDesc& n, const Shape& y) {
+  const Shape &w = n.in[1].shape, &x = n.in[2].shape;
+  OCTET_TRY(check_ranks(x, w));
+  if (w[3] < 1 || w[4] < 1 || x[4] != w[4])
+    return Status::corrupt(fmt::format("weights {} do not fit {} input channels", w.to_string(), x[4]));
+  if (y.rank() != 5 || y[0] != x[0] || y[4] != w[3] || y[1] < 1 || y[2] < 1 || y[3] < 1)
+    return Status::corrupt(
+        fmt::format("output {} from input {} and weights {}", y.to_string(), x.to_string(), w.to_string()));
+  linear::Geometry g;
+  OCTET_ASSIGN(const linear::Extents expected, windows(g, n.attr<Conv3DAttrs>(), y, w));
+  g.in = {x[1], x[2], x[3]};
+  if (expected != g.in)
+    return Status::corrupt(
+        fmt::format("input {} does not belong to output {}", x.to_string(), y.to_string()));
+  g.transposed = true;
+  g.batch = x[0];
+  g.out = {y[1], y[2], y[3]};
+  g.in_channels = w[4];
+  g.out_channels = w[3];
+  g.w_out = w[4];
+  g.w_in = 1;
+  g.w_tap = w.elements(3, 5);
+  return g;
+}
+
+bool is_transposed(const NodeDesc& n) {
+  return n.kind == OpKind::CONV_3D_TRANSPOSE;
+}
+
+Result<linear::Geometry> geometry(const NodeDesc& n) {
+  return is_transposed(n) ? transposed_geometry(n, n.out[0].shape) : plain_geometry(n);
+}
+
+Result<linear::Convolution> convolution(const NodeDesc& n) {
+  linear::Convolution c;
+  c.slots = is_transposed(n) ? kTransposed : kPlain;
+  OCTET_ASSIGN(c.g, geometry(n));
+  const int axis = is_transposed(n) ? 3 : 4;
+  OCTET_ASSIGN(c.num, linear::numerics_of(n, c.slots, c.g.out_channels, axis, n.attr<Conv3DAttrs>().act));
+  c.num.asymmetric = true;
+  return c;
+}
+
+Result<InferredShapes> check_bias(const NodeDesc& n, size_t slot, int64_t channels, const Shape& y) {
+  if (const TensorDesc* b = n.optional_input(slot); b != nullptr && b->elements() != channels)
+    return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), channels));
+  if (y.elements() == INT64_MAX) return Status::exhausted(fmt::format("an output of {}", y.to_string()));
+  return one(y);
+}
+
+Result<InferredShapes> infer_plain(const NodeDesc& n) {
+  OCTET_ASSIGN(const linear::Geometry g, plain_geometry(n));
+  Shape y = n.in[0].shape;
+  for (int i = 0; i < 3; ++i)
+    y[i + 1] = static_cast<int32_t>(g.out[static_cast<size_t>(i)]);
+  y[4] = static_cast<int32_t>(g.out_channels);
+  return check_bias(n, 2, g.out_channels, y);
+}
+
+Result<InferredShapes> infer_transposed(const NodeDesc& n) {
+  if (!n.in[0].is_known()) return InferredShapes::later();
+  OCTET_ASSIGN(const auto extents, integers_of(n.in[0]));
+  if (extents.size() != 5) return Status::corrupt(fmt::format("an output of {} axes", extents.size()));
+  Shape y;
+  for (int64_t e : extents) {
+    if (e < 0 || e > INT32_MAX) return Status::corrupt(fmt::format("an output extent of {}", e));
+    y.push_back(static_cast<int32_t>(e));
+  }
+  OCTET_ASSIGN(const linear::Geometry g, transposed_geometry(n, y));
+  return check_bias(n, 3, g.out_channels, y);
+}
+
+KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::reference_convolution(n, c);
+}
+
+KernelResult create_patches(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::patch_convolution(n, c, pool);
+}
+
+int64_t macs(const NodeDesc& n) {
+  const auto g = geometry(n);
+  return g.ok() ? g->macs() : 0;
+}
+
+}  // namespace
+
+const OpSpec& spec_CONV_3D() {
+  static const OpSpec spec{
+      .kind = OpKind::CONV_3D,
+      .inputs = {2, 3},
+      .outputs = {1, 1},
+      .infer = infer_plain,
+      .reference = {"reference", create_reference},
+      .fast = {{"xnnpack", create_patches}},
+      .quant = QuantRule::of({activation(), weights_per_channel(4), bias_of(0, 1)}, {activation()}),
+      .macs = macs,
+      .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
+  return spec;
+}
+
+const OpSpec& spec_CONV_3D_TRANSPOSE() {
+  static const OpSpec spec{
+      .kind = OpKind::CONV_3D_TRANSPOSE,
+      .inputs = {3, 4},
+      .outputs = {1, 1},
+      .infer = infer_transposed,
+      .reference = {"reference", create_reference},
+      .fast = {{"xnnpack", create_patches}},
+      .quant = QuantRule::of({keep(), weights_per_channel(3), activation(), bias_of(2, 1)}, {activation()}),
+      .macs = macs,
+      .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
+  return spec;
+}
+
+}  // namespace octet

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "kernels/infer.hpp"
-#include "kernels/linear/convolution.hpp"
+#include "kernels/linear/depthwise.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "schema/core/checked.hpp"
 
@@ -65,6 +65,11 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   return xnn::convolution(n, c, true, pool);
 }
 
+KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::octet_depthwise(n, c);
+}
+
 int64_t macs(const NodeDesc& n) {
   const auto g = geometry(n);
   return g.ok() ? g->macs() : 0;
@@ -79,7 +84,7 @@ const OpSpec& spec_DEPTHWISE_CONV_2D() {
       .outputs = {1, 1},
       .infer = infer,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}},
+      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}},
       .quant = QuantRule::of({activation(), weights_per_channel(3), bias_of(0, 1)}, {activation()}),
       .macs = macs,
       .version_float = 2,

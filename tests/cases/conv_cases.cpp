@@ -7,6 +7,9 @@
 #include "tests/support/op_case.hpp"
 
 namespace octet::test {
+
+std::vector<OpCase> conv_transposed_cases();
+
 namespace {
 
 double activate(const Activation& a, double x) {
@@ -262,6 +265,8 @@ std::vector<OpCase> conv_cases() {
     cases.push_back(make<Conv2DAttrs>(OpKind::CONV_2D, r, 0, conv_oracle));
   for (const Row& r : depthwise_rows())
     cases.push_back(make<DepthwiseConv2DAttrs>(OpKind::DEPTHWISE_CONV_2D, r, 3, depthwise_oracle));
+  for (OpCase& c : conv_transposed_cases())
+    cases.push_back(std::move(c));
   return cases;
 }
 

@@ -63,6 +63,59 @@ OpCase make(const Row& r) {
   return c;
 }
 
+Values batch_matmul_oracle(const NodeDesc& n, const Values& in) {
+  const auto& a = n.attr<BatchMatMulAttrs>();
+  const Shape &x = n.in[0].shape, &y = n.in[1].shape, &out = n.out[0].shape;
+  // The matrix of `s` that serves output batch `b`: walk the leading axes from the back.
+  const auto matrix = [&](const Shape& s, int64_t b) {
+    int64_t at = 0, step = 1;
+    for (int i = 3; i <= out.rank(); ++i) {
+      const int64_t here = b % out[-i];
+      b /= out[-i];
+      if (i > s.rank()) continue;
+      if (s[-i] != 1) at += here * step;
+      step *= s[-i];
+    }
+    return at * s[-1] * s[-2];
+  };
+  const int64_t m = out[-2], cols = out[-1], depth = x[a.adj_x ? -2 : -1];
+  std::vector<double> r;
+  for (int64_t b = 0; b < out.elements(0, out.rank() - 2); ++b)
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < cols; ++j) {
+        double sum = 0;
+        for (int64_t k = 0; k < depth; ++k)
+          sum += in[0][static_cast<size_t>(matrix(x, b) + (a.adj_x ? k * m + i : i * depth + k))] *
+                 in[1][static_cast<size_t>(matrix(y, b) + (a.adj_y ? j * depth + k : k * cols + j))];
+        r.push_back(sum);
+      }
+  return {r};
+}
+
+struct Product {
+  std::string what;
+  Shape x, y;
+  bool adj_x = false, adj_y = false, constant_y = false, bench = false;
+  double lo = -1, hi = 1;
+};
+
+OpCase make(const Product& r) {
+  OpCase c;
+  c.kind = OpKind::BATCH_MATMUL;
+  c.name = fmt::format("{}: {} * {}", r.what, r.x.to_string(), r.y.to_string());
+  BatchMatMulAttrs a;
+  a.adj_x = r.adj_x;
+  a.adj_y = r.adj_y;
+  c.attrs = a;
+  c.inputs = {random_tensor(r.x, r.lo, r.hi),
+              r.constant_y ? random_constant(r.y) : random_tensor(r.y, r.lo / 2, r.hi)};
+  c.oracle = r.bench ? Oracle() : batch_matmul_oracle;
+  c.uint8 = true;
+  c.int8_lsb = 0.02;
+  c.bench = r.bench;
+  return c;
+}
+
 }  // namespace
 
 std::vector<OpCase> matmul_cases() {
@@ -87,6 +140,26 @@ std::vector<OpCase> matmul_cases() {
   };
   std::vector<OpCase> cases;
   for (const Row& r : rows)
+    cases.push_back(make(r));
+  for (const Product& r : std::vector<Product>{
+           {"matrices", {5, 7}, {7, 17}},
+           {"batch", {3, 4, 8}, {3, 8, 5}},
+           {"right transposed", {2, 4, 8}, {2, 17, 8}, false, true},
+           {"left transposed", {2, 8, 4}, {2, 8, 3}, true, false},
+           {"both transposed", {2, 9, 6}, {2, 33, 9}, true, true},
+           {"right broadcast", {2, 3, 4, 8}, {8, 16}},
+           {"left broadcast", {4, 8}, {2, 3, 8, 16}},
+           {"crossed broadcast", {2, 1, 4, 8}, {1, 3, 8, 5}},
+           {"one row", {4, 1, 64}, {4, 64, 17}},
+           {"one column", {2, 17, 9}, {2, 9, 1}},
+           {"depth of one", {2, 5, 1}, {2, 1, 6}},
+           {"constant right factor", {2, 5, 17}, {17, 8}, false, false, true},
+           {"constant right factor, transposed", {2, 5, 17}, {2, 9, 17}, false, true, true},
+           {"positive", {2, 5, 9}, {2, 9, 5}, false, false, false, false, 0, 3},
+           {"negative", {2, 5, 9}, {2, 9, 5}, false, false, false, false, -3, 0},
+           {"attention scores", {1, 8, 128, 64}, {1, 8, 128, 64}, false, true, false, true},
+           {"attention values", {1, 8, 128, 128}, {1, 8, 128, 64}, false, false, false, true},
+           {"projection", {1, 128, 512}, {512, 512}, false, false, true, true}})
     cases.push_back(make(r));
   return cases;
 }
