@@ -1,0 +1,157 @@
+// Recomputes the worked examples of quant/MATH.md with the code that ships.
+#include <cmath>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <regex>
+#include <sstream>
+
+#include "kernels/quant_math.hpp"
+#include "quant/compare.hpp"
+#include "quant/scales.hpp"
+
+using namespace octet;
+
+namespace {
+
+using Fields = std::map<std::string, std::string>;
+
+double number(const Fields& f, const std::string& key) {
+  REQUIRE(f.contains(key));
+  return std::strtod(f.at(key).c_str(), nullptr);
+}
+
+std::vector<float> list(const Fields& f, const std::string& key) {
+  std::vector<float> v;
+  std::stringstream s(f.at(key));
+  for (std::string item; std::getline(s, item, ',');)
+    v.push_back(std::strtof(item.c_str(), nullptr));
+  return v;
+}
+
+Affine affine(const Fields& f) {
+  return {static_cast<float>(number(f, "scale")), static_cast<int64_t>(number(f, "zero_point"))};
+}
+
+Fields q3(const Fields& f) {
+  std::string note;
+  const Affine a =
+      activation_affine({static_cast<float>(number(f, "lo")), static_cast<float>(number(f, "hi"))}, note);
+  return {{"scale", std::to_string(static_cast<double>(a.scale) * 1e9) + "e-9"},
+          {"zero_point", std::to_string(a.zero_point)}};
+}
+
+Fields q5(const Fields& f) {
+  const auto w = list(f, "weights");
+  const Shape shape{static_cast<int32_t>(w.size())};
+  const float plain = *std::max_element(w.begin(), w.end()) / 127;
+  const float best = weight_scales(w, shape, -1).scale[0];
+  auto error = [&](float s) {
+    double sum = 0;
+    for (float x : w)
+      sum += std::pow(static_cast<double>(x - s * std::clamp(std::nearbyint(x / s), -127.0f, 127.0f)), 2);
+    return sum;
+  };
+  if (f.contains("worse_than_plain")) return {{"ok", error(best) <= error(plain) ? "1" : "0"}};
+  const float scale = number(f, "candidates") == 0 ? plain : best;
+  return {{"scale", std::to_string(static_cast<double>(scale) * 1e9) + "e-9"}};
+}
+
+Fields q6(const Fields& f) {
+  const float x = static_cast<float>(number(f, "x_scale")), w = static_cast<float>(number(f, "w_scale"));
+  const double bias = number(f, "bias");
+  const Affine a{x * w, 0};
+  return {{"bias_scale", std::to_string(static_cast<double>(a.scale) * 1e12) + "e-12"},
+          {"q", std::to_string(quantize<int32_t>(bias, a))},
+          {"least_w_scale", std::to_string(bias / static_cast<double>(x) / kMostBias * 1e12) + "e-12"}};
+}
+
+Fields q8(const Fields& f) {
+  const Affine x{static_cast<float>(number(f, "x_scale")), static_cast<int64_t>(number(f, "x_zero"))};
+  const Affine y{static_cast<float>(number(f, "y_scale")), static_cast<int64_t>(number(f, "y_zero"))};
+  return {{"q", std::to_string(quantize<int8_t>(dequantize(static_cast<int8_t>(number(f, "q")), x), y))}};
+}
+
+Fields q9(const Fields& f) {
+  const std::map<std::string, Activation::Kind> kinds = {{"relu", Activation::Kind::relu},
+                                                         {"relu6", Activation::Kind::relu6},
+                                                         {"relu_n1_to_1", Activation::Kind::relu_n1_to_1}};
+  const QuantBounds b = bounds_of(kinds.at(f.at("activation")), DType::int8, affine(f));
+  return {{"lo", std::to_string(b.lo)}, {"hi", std::to_string(b.hi)}};
+}
+
+Fields q10(const Fields& f) {
+  const auto a = list(f, "a"), b = list(f, "b");
+  double aa = 0, dd = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+    dd += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  }
+  return {{"db", std::to_string(dd == 0 ? kExactDb : 10 * std::log10(aa / dd))}};
+}
+
+const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
+    {"Q1",
+     [](const Fields& f) {
+       return Fields{{"real", std::to_string(dequantize(static_cast<int8_t>(number(f, "q")), affine(f)))}};
+     }},
+    {"Q2",
+     [](const Fields& f) {
+       return Fields{{"q", std::to_string(quantize<int8_t>(number(f, "real"), affine(f)))}};
+     }},
+    {"Q3", q3},
+    {"Q5", q5},
+    {"Q6", q6},
+    {"Q7",
+     [](const Fields& f) {
+       return Fields{
+           {"q", std::to_string(requantize(
+                     static_cast<int32_t>(number(f, "acc")), static_cast<float>(number(f, "multiplier")),
+                     static_cast<int32_t>(number(f, "zero_point")), static_cast<int32_t>(number(f, "lo")),
+                     static_cast<int32_t>(number(f, "hi"))))}};
+     }},
+    {"Q8", q8},
+    {"Q9", q9},
+    {"Q10", q10},
+};
+
+Fields parse(const std::string& text) {
+  Fields f;
+  std::stringstream s(text);
+  for (std::string item; s >> item;) {
+    const size_t eq = item.find('=');
+    REQUIRE(eq != std::string::npos);
+    f[item.substr(0, eq)] = item.substr(eq + 1);
+  }
+  return f;
+}
+
+}  // namespace
+
+TEST_CASE("the worked examples of MATH.md are what the code computes") {
+  const char* root = std::getenv("OCTET_SOURCE_ROOT");
+  REQUIRE(root != nullptr);
+  std::ifstream file(std::string(root) + "/quant/MATH.md");
+  REQUIRE(file.good());
+  const std::regex example("^(Q[0-9]+): (.*) -> (.*)$");
+  std::map<std::string, int> checked;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch m;
+    if (!std::regex_match(line, m, example)) continue;
+    CAPTURE(line);
+    REQUIRE(kEquations.contains(m[1]));
+    const Fields in = parse(m[2]), want = parse(m[3]);
+    const Fields have = kEquations.at(m[1])(in);
+    for (const auto& [key, value] : want) {
+      CAPTURE(key);
+      CHECK(number(have, key) == doctest::Approx(number(want, key)).epsilon(2e-6));
+    }
+    ++checked[m[1]];
+  }
+  for (const auto& [name, compute] : kEquations) {
+    CAPTURE(name);
+    CHECK(checked[name] > 0);
+  }
+}

@@ -1,0 +1,252 @@
+// The whole way, on small graphs: float in, int8 out, close to each other.
+#include "quant/quantize.hpp"
+
+#include <cmath>
+#include <doctest/doctest.h>
+
+#include "kernels/op_spec.hpp"
+#include "quant/runner.hpp"
+#include "quant/verify.hpp"
+#include "schema/flatbuffer/format.hpp"
+#include "tests/quant/samples.hpp"
+#include "tests/support/graph_builder.hpp"
+
+using namespace octet;
+using namespace octet::test;
+
+namespace {
+
+GraphBuilder small_net() {
+  GraphBuilder b(5);
+  const ValueId x = b.input("x", {1, 12, 12, 3});
+  const ValueId a = b.conv_2d(x, {.out = 8, .act = Activation::Kind::relu});
+  const ValueId d = b.depthwise_conv_2d(a, {.act = Activation::Kind::relu6});
+  const ValueId s = b.op(OpKind::ADD, {a, d});
+  const ValueId c = b.op(OpKind::CONCATENATION, {s, a}, ConcatAttrs{.axis = 3});
+  const ValueId r = b.reshape(c, {1, 12 * 12 * 16});
+  const ValueId f = b.fully_connected(r, 10);
+  b.output(b.op(OpKind::SOFTMAX, {f}, SoftmaxAttrs{}), "y");
+  return b;
+}
+
+QuantizeResult quantized(const Model& m, const Recipe& recipe = {}) {
+  RandomSamples samples(m, 12);
+  auto q = quantize(m, samples, recipe);
+  REQUIRE_MESSAGE(q.ok(), q.status().message());
+  return *std::move(q);
+}
+
+int count(const Graph& g, OpKind kind) {
+  int n = 0;
+  for (const Node& node : g.nodes)
+    n += node.kind == kind ? 1 : 0;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("a small network becomes int8 throughout and stays close") {
+  const Model m = model_of(small_net().build());
+  const QuantizeResult q = quantized(m);
+  const Graph& g = q.model->main();
+  CHECK(q.report.ops_float == 0);
+  CHECK(q.report.fallback.empty());
+  CHECK(q.report.ops_int8 == 7);
+  CHECK(count(g, OpKind::QUANTIZE) == 1);
+  CHECK(count(g, OpKind::DEQUANTIZE) == 1);
+  CHECK(g.value(g.inputs[0]).name == "x");
+  CHECK(g.value(g.inputs[0]).dtype == DType::float32);
+  CHECK(g.value(g.outputs[0]).name == "y");
+  CHECK(g.value(g.outputs[0]).dtype == DType::float32);
+  REQUIRE(q.report.error);
+  CHECK(q.report.error->sqnr_db > 25);
+  CHECK(q.report.error->layers.size() >= 6);
+  CHECK(q.report.output_bytes < q.report.input_bytes / 2);
+  CHECK(verify_quantized(g).ok());
+}
+
+TEST_CASE("the same model, data and recipe give the same bytes") {
+  const Model m = model_of(small_net().build());
+  const auto a = serialize(*quantized(m).model), b = serialize(*quantized(m).model);
+  REQUIRE(a.ok());
+  REQUIRE(b.ok());
+  CHECK(*a == *b);
+}
+
+TEST_CASE("integer inputs and outputs on request") {
+  const Model m = model_of(small_net().build());
+  for (const auto& [io, type] : {std::pair{Io::int8, DType::int8}, {Io::uint8, DType::uint8}}) {
+    Recipe recipe;
+    recipe.io = io;
+    const QuantizeResult q = quantized(m, recipe);
+    const Graph& g = q.model->main();
+    CHECK(g.value(g.inputs[0]).dtype == type);
+    CHECK(g.value(g.outputs[0]).dtype == type);
+    CHECK(!g.value(g.inputs[0]).quant.empty());
+    CHECK(count(g, OpKind::DEQUANTIZE) == 0);
+    REQUIRE(q.report.error);
+    CHECK(q.report.error->sqnr_db > 25);
+  }
+}
+
+TEST_CASE("what stays float has its reason, and conversions around it") {
+  const Model m = model_of(small_net().build());
+  Recipe recipe;
+  recipe.keep_float = {"DEPTHWISE_CONV_2D"};
+  const QuantizeResult q = quantized(m, recipe);
+  CHECK(q.report.ops_float == 1);
+  REQUIRE(q.report.fallback.size() == 1);
+  CHECK(q.report.fallback[0].kind == "DEPTHWISE_CONV_2D");
+  CHECK(count(q.model->main(), OpKind::QUANTIZE) == 2);
+  CHECK(count(q.model->main(), OpKind::DEQUANTIZE) == 2);
+}
+
+TEST_CASE("a clamp without a code in the format is saturated away in int8 and spelled out in float") {
+  GraphBuilder b(2);
+  const ValueId x = b.input("x", {1, 6, 6, 2});
+  b.output(b.conv_2d(x, {.out = 4, .act = Activation::clamp(-0.3f, 0.4f)}), "y");
+  const Model m = model_of(b.build());
+  const QuantizeResult q = quantized(m);
+  CHECK(q.report.ops_float == 0);
+  REQUIRE(q.report.error);
+  CHECK(q.report.error->sqnr_db > 30);
+  CHECK(count(q.model->main(), OpKind::MAXIMUM) == 0);
+  Recipe recipe;
+  recipe.keep_float = {"CONV_2D"};
+  const QuantizeResult f = quantized(m, recipe);
+  CHECK(count(f.model->main(), OpKind::MAXIMUM) == 1);
+  CHECK(count(f.model->main(), OpKind::MINIMUM) == 1);
+  REQUIRE(f.report.error);
+  CHECK(f.report.error->sqnr_db > 90);
+  CHECK(serialize(*f.model).ok());
+}
+
+TEST_CASE("a target in dB keeps the worst operators in float until it is met") {
+  const Model m = model_of(small_net().build());
+  Recipe recipe;
+  recipe.min_sqnr_db = 60;
+  const QuantizeResult q = quantized(m, recipe);
+  REQUIRE(q.report.error);
+  CHECK(q.report.error->sqnr_db >= 60);
+  CHECK(q.report.ops_float > 0);
+}
+
+TEST_CASE("schemes that need no data") {
+  const Model m = model_of(small_net().build());
+  for (const auto& [scheme, least] : {std::pair{Scheme::float16, 50.0}, {Scheme::weight_only, 25.0}}) {
+    CAPTURE(name_of(scheme));
+    const QuantizeResult q = quantized(m, Recipe::of(scheme));
+    REQUIRE(q.report.error);
+    CHECK(q.report.error->sqnr_db > least);
+    CHECK(q.report.output_bytes < q.report.input_bytes * 6 / 10);
+    CHECK(serialize(*q.model).ok());
+  }
+  RandomSamples samples(m, 1);
+  CHECK(quantize(m, samples, Recipe::of(Scheme::int16x8)).status().message() ==
+        "the scheme int16x8 is not supported yet");
+}
+
+TEST_CASE("NaN in the data is left out and reported") {
+  const Model m = model_of(small_net().build());
+  class Poisoned final : public SampleSource {
+   public:
+    explicit Poisoned(const Model& m) : inner_(m, 6) {}
+    Result<bool> next(std::vector<ConstTensorView>& sample) override {
+      auto more = inner_.next(sample);
+      if (more.ok() && *more) const_cast<float*>(sample[0].as<float>())[3] = std::nanf("");
+      return more;
+    }
+    Status rewind() override { return inner_.rewind(); }
+
+   private:
+    RandomSamples inner_;
+  } samples(m);
+  const auto q = quantize(m, samples, {});
+  REQUIRE_MESSAGE(q.ok(), q.status().message());
+  bool reported = false;
+  for (const Finding& f : q->report.findings)
+    reported = reported || (f.where == "x" && f.what.find("6 NaN") != std::string::npos);
+  CHECK(reported);
+}
+
+TEST_CASE("a quantized model is not quantized again") {
+  const Model m = model_of(small_net().build());
+  Recipe recipe;
+  recipe.io = Io::int8;
+  const QuantizeResult q = quantized(m, recipe);
+  const auto again = prepare(*q.model, {});
+  REQUIRE(!again.ok());
+  CHECK(again.status().message().starts_with("is quantized already: tensor 'x' is int8"));
+}
+
+TEST_CASE("statistics of another model are refused") {
+  const Model m = model_of(small_net().build());
+  const auto prepared = prepare(m, {});
+  REQUIRE(prepared.ok());
+  CHECK(quantize(*prepared, Calibration(), {}).status().message() ==
+        "the statistics were taken from another model, or with another recipe");
+}
+
+TEST_CASE("the verifier notices every kind of corruption") {
+  const Model m = model_of(small_net().build());
+  const QuantizeResult q = quantized(m);
+  const Graph& good = q.model->main();
+  auto find = [&](OpKind kind) {
+    for (size_t i = 0; i < good.nodes.size(); ++i)
+      if (good.nodes[i].kind == kind) return i;
+    return size_t{0};
+  };
+  const size_t conv = find(OpKind::CONV_2D), concat = find(OpKind::CONCATENATION),
+               softmax = find(OpKind::SOFTMAX);
+  auto expect = [&](const char* message, auto corrupt) {
+    Graph g = good;
+    corrupt(g);
+    const Status s = verify_quantized(g);
+    CAPTURE(message);
+    CAPTURE(s.message());
+    CHECK(s.message().find(message) != std::string::npos);
+  };
+  auto input = [](Graph& g, size_t node, size_t i) -> Value& { return g.value(g.nodes[node].inputs[i]); };
+  auto output = [](Graph& g, size_t node) -> Value& { return g.value(g.nodes[node].outputs[0]); };
+  auto shifted = [](const Quantization& q, float factor, int64_t zero) {
+    std::vector<Affine> p(q.params().begin(), q.params().end());
+    for (Affine& a : p) {
+      a.scale *= factor;
+      a.zero_point += zero;
+    }
+    return q.is_per_channel() ? Quantization::per_channel(*q.axis(), p) : Quantization::per_tensor(p[0]);
+  };
+  expect("must stay in [-127, 127]", [&](Graph& g) {
+    Value& w = input(g, conv, 1);
+    std::vector<int8_t> data(w.constant.as<int8_t>().begin(), w.constant.as<int8_t>().end());
+    data[0] = -128;
+    w.constant = Constant::of(data);
+  });
+  expect("must be 0", [&](Graph& g) { input(g, conv, 1).quant = shifted(input(g, conv, 1).quant, 1, 1); });
+  expect("must be 0", [&](Graph& g) { input(g, conv, 2).quant = shifted(input(g, conv, 2).quant, 1, 1); });
+  expect("must be", [&](Graph& g) { input(g, conv, 2).quant = shifted(input(g, conv, 2).quant, 1.01f, 0); });
+  expect("along axis 3", [&](Graph& g) {
+    const auto p = input(g, conv, 1).quant.params();
+    input(g, conv, 1).quant = Quantization::per_channel(3, {p.begin(), p.end()});
+  });
+  expect("is int32, must be int8", [&](Graph& g) { input(g, conv, 1).dtype = DType::int32; });
+  expect("is int16, must be int32", [&](Graph& g) { input(g, conv, 2).dtype = DType::int16; });
+  expect("has no scale", [&](Graph& g) { output(g, conv).quant = {}; });
+  expect("must have the type, scale and zero point of",
+         [&](Graph& g) { input(g, concat, 0).quant = shifted(input(g, concat, 0).quant, 2, 0); });
+  expect("the operator dictates",
+         [&](Graph& g) { output(g, softmax).quant = shifted(output(g, softmax).quant, 2, 0); });
+  expect("must be positive and normal", [&](Graph& g) {
+    output(g, conv).quant = Quantization::per_tensor({1e-40f, 0});
+  });
+  expect("outside of its type", [&](Graph& g) {
+    output(g, conv).quant = Quantization::per_tensor({0.1f, 200});
+  });
+  expect("must be per tensor", [&](Graph& g) {
+    output(g, conv).quant = Quantization::per_channel(3, std::vector<Affine>(8, {0.1f, 0}));
+  });
+  expect("is float32, must be int8", [&](Graph& g) {
+    output(g, conv).dtype = DType::float32;
+    output(g, conv).quant = {};
+  });
+}
