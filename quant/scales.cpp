@@ -60,9 +60,8 @@ Affine activation_affine(Range r, std::string& note) {
                        kLeastScale);
     scale = static_cast<double>(kLeastScale);
   }
-  const auto s = static_cast<float>(scale);
-  const double zero = round_even(-128 - lo / static_cast<double>(s));
-  return {s, static_cast<int64_t>(std::clamp(zero, -128.0, 127.0))};
+  const double zero = round_even(-128 - lo / scale);
+  return {static_cast<float>(scale), static_cast<int64_t>(std::clamp(zero, -128.0, 127.0))};
 }
 
 Range range_of(const Affine& a) {

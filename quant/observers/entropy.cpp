@@ -1,6 +1,6 @@
 // Chooses the clip that changes the distribution least: the Kullback-Leibler divergence between the histogram
-// clipped to a range and the same quantized to 256 levels (Migacz, "8-bit inference with TensorRT", GTC 2017,
-// extended to ranges that are not symmetric: both ends are scaled by the same factor).
+// clipped to [-t, t] and the same quantized to 256 levels (Migacz, "8-bit inference with TensorRT", GTC 2017,
+// extended to ranges that are not symmetric: a side that ends before t keeps its own end).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -53,24 +53,26 @@ class Entropy final : public HistogramObserver {
     const double lo = std::min(static_cast<double>(seen.min), 0.0);
     const double hi = std::max(static_cast<double>(seen.max), 0.0);
     const size_t bins = h.counts().size();
-    double best = std::numeric_limits<double>::infinity(), factor = 1;
+    const double reach = std::max(-lo, hi);
+    double best = std::numeric_limits<double>::infinity();
+    Range chosen{static_cast<float>(lo), static_cast<float>(hi)};
+    const auto bin_of = [&](double x) {
+      const double b = (x - h.left(0)) / h.width();
+      return static_cast<size_t>(std::clamp(b, 0.0, static_cast<double>(bins)));
+    };
     // From the widest down: of equal divergences the widest range wins.
     for (int step = kSteps; step >= kFirstStep; --step) {
-      const double f = static_cast<double>(step) / kSteps;
-      const auto bin_of = [&](double x) {
-        const double b = (x - h.left(0)) / h.width();
-        return static_cast<size_t>(std::clamp(b, 0.0, static_cast<double>(bins)));
-      };
-      const size_t first = std::min(bin_of(lo * f), bins - 1);
-      const size_t last = std::min(std::max(bin_of(hi * f) + 1, first + 1), bins);
+      const double t = reach * static_cast<double>(step) / kSteps;
+      const double low = std::max(lo, -t), high = std::min(hi, t);
+      const size_t first = std::min(bin_of(low), bins - 1);
+      const size_t last = std::min(std::max(bin_of(high) + 1, first + 1), bins);
       if (last - first < kLevels) break;
       const double d = divergence(first, last);
-      if (d < best) {
-        best = d;
-        factor = f;
-      }
+      if (d >= best) continue;
+      best = d;
+      chosen = {static_cast<float>(low), static_cast<float>(high)};
     }
-    return {static_cast<float>(lo * factor), static_cast<float>(hi * factor)};
+    return chosen;
   }
 };
 
