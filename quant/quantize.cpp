@@ -1,6 +1,7 @@
 #include "quant/quantize.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 #include "quant/materialize.hpp"
@@ -21,6 +22,32 @@ Status refuse_quantized(const Graph& g) {
       return Status::invalid(fmt::format("is quantized already: tensor '{}' is {} with scale {:g}", v.name,
                                          name_of(v.dtype), v.quant.scale()));
   return {};
+}
+
+// Equalization is worth it when it changes the ratio of two channels' ranges by this factor or more.
+constexpr double kMostImbalance = 10;
+
+// By how much more one channel was rescaled than another, at most: over all constants that differ.
+double imbalance(const Graph& before, const Graph& after) {
+  std::map<std::string_view, const Value*> old;
+  for (const Value& v : before.values)
+    if (v.is_constant() && v.dtype == DType::float32) old[v.name] = &v;
+  double most = 1;
+  for (const Value& v : after.values) {
+    const auto it = old.find(v.name);
+    if (it == old.end() || !v.is_constant() || v.dtype != DType::float32 || v.shape != it->second->shape)
+      continue;
+    const auto a = it->second->constant.as<float>(), b = v.constant.as<float>();
+    double lo = 1, hi = 1;
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (a[i] == 0 || b[i] == 0) continue;
+      const double ratio = std::fabs(static_cast<double>(b[i]) / static_cast<double>(a[i]));
+      lo = std::min(lo, ratio);
+      hi = std::max(hi, ratio);
+    }
+    most = std::max(most, hi / lo);
+  }
+  return most;
 }
 
 Result<int64_t> bytes_of(const Model& m) {
@@ -85,6 +112,18 @@ NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error
   return worst;
 }
 
+// Correct biases, and keep that if the output is the better for it.
+Status try_bias_correction(const PreparedModel& prepared, Quantized& q, const QuantizeOptions& options,
+                           Comparison& error) {
+  Quantized corrected{std::make_shared<Model>(*q.model), q.assignment, q.forced};
+  OCTET_TRY(correct_biases(prepared, corrected, options));
+  OCTET_ASSIGN(Comparison after, measure(prepared, *corrected.model, options));
+  if (after.sqnr_db <= error.sqnr_db) return {};
+  q = std::move(corrected);
+  error = std::move(after);
+  return {};
+}
+
 Result<QuantizeResult> quantize_int8(const PreparedModel& prepared, const Calibration& calibration,
                                      const Recipe& recipe, const QuantizeOptions& options) {
   const Graph& g = prepared.model->main();
@@ -95,8 +134,8 @@ Result<QuantizeResult> quantize_int8(const PreparedModel& prepared, const Calibr
   for (;;) {
     OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced));
     if (options.samples != nullptr) {
-      if (recipe.bias_correction) OCTET_TRY(correct_biases(prepared, q, options));
       OCTET_ASSIGN(result.report.error, measure(prepared, *q.model, options));
+      if (recipe.bias_correction) OCTET_TRY(try_bias_correction(prepared, q, options, *result.report.error));
     }
     result.model = std::move(q.model);
     describe(g, q.assignment, result.report);
@@ -118,7 +157,16 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   auto model = std::make_shared<Model>(source);
   Graph& g = model->main();
   OCTET_ASSIGN(FusionReport report, fuse(g));
-  if (recipe.scheme == Scheme::int8 && recipe.equalize) OCTET_TRY(equalize(g, report));
+  if (recipe.scheme == Scheme::int8 && recipe.equalize) {
+    // Small corrections gain nothing and move error from weights to activations: all or nothing.
+    Graph equalized = g;
+    FusionReport pairs;
+    OCTET_TRY(equalize(equalized, pairs));
+    if (imbalance(g, equalized) >= kMostImbalance) {
+      g = std::move(equalized);
+      report.append(pairs);
+    }
+  }
   PreparedModel prepared;
   prepared.fusions = report.counts();
   prepared.fusion_text = report.to_string();
