@@ -30,20 +30,28 @@ run_logged() {
 # On a terminal the line is rewritten in place, elsewhere it is printed at every tenth.
 # What the compiler says is shown only when the build fails, from the first failure on.
 ninja_progress() {
-  local label=$1 log=$2 tty=0
+  local label=$1 log=$2
   shift 2
-  [ -t 2 ] && tty=1
-  NINJA_STATUS='%p ' ninja -j "$jobs" "$@" 2>&1 | tee "$log" | awk -v label="$label" -v tty="$tty" '
-    match($0, /^ *[0-9]+% /) {
-      p = $1 + 0
-      if (tty) printf "\r%s %3d%%", label, p
-      else if (p >= next_mark) { printf "%s %3d%%\n", label, p; next_mark = p - p % 10 + 10 }
-      fflush()
-    }
-    END { if (tty && p != "") printf "\n" }' >&2 || {
+  NINJA_STATUS='%p ' ninja -j "$jobs" "$@" 2>&1 | tee "$log" | show_progress "$label" >&2 || {
     sed -n '/^FAILED:/,$p' "$log" | grep -v '^ *[0-9]*% ' | head -n 60 >&2
     die "$label failed (whole log: $log)"
   }
+}
+
+# (Not awk: Debian's reads its input in large blocks, and a line would show minutes late.)
+show_progress() {
+  local label=$1 line percent='' next=0
+  while IFS= read -r line; do
+    [[ $line =~ ^\ *([0-9]+)% ]] || continue
+    percent=${BASH_REMATCH[1]}
+    if [ -t 1 ]; then
+      printf '\r%s %3d%%' "$label" "$percent"
+    elif [ "$percent" -ge "$next" ]; then
+      printf '%s %3d%%\n' "$label" "$percent"
+      next=$((percent - percent % 10 + 10))
+    fi
+  done
+  if [ -t 1 ] && [ -n "$percent" ]; then printf '\n'; fi
 }
 
 # target_vars TARGET: the names one target goes by, in Debian, GNU, CMake and qemu.
