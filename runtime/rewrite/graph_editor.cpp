@@ -1,8 +1,29 @@
 #include "runtime/rewrite/graph_editor.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <queue>
+#include <utility>
 
 namespace octet {
+namespace {
+
+bool has_effect(const Graph& g, const Node& n) {
+  switch (n.kind) {
+    case OpKind::VAR_HANDLE:
+    case OpKind::READ_VARIABLE:
+    case OpKind::ASSIGN_VARIABLE:
+    case OpKind::CALL_ONCE:
+    case OpKind::IF:
+    case OpKind::WHILE:
+    case OpKind::CUSTOM: return true;
+    default: break;
+  }
+  return std::any_of(n.inputs.begin(), n.inputs.end(),
+                     [&](ValueId v) { return v != kNoValue && g.value(v).is_variable; });
+}
+
+}  // namespace
 
 GraphEditor::GraphEditor(Graph& g) : g_(g), is_output_(g.values.size(), 0), is_input_(g.values.size(), 0) {
   Uses u = uses_of(g);
@@ -38,6 +59,12 @@ void GraphEditor::replace_constant(NodeId node, size_t slot, const Shape& shape,
   std::string name = g_.value(old).name;
   if (!is_exclusive(old)) name += "/" + node_name(g_, node);
   set_input(node, slot, add_constant(std::move(name), DType::float32, shape, Constant::of(data)));
+}
+
+void GraphEditor::set_constant(ValueId v, Value known) {
+  known.shape_signature.clear();
+  g_.value(v) = std::move(known);
+  touch_around(v);
 }
 
 void GraphEditor::touch_around(ValueId v) {
@@ -165,10 +192,35 @@ std::vector<NodeId> GraphEditor::take_touched() {
 }
 
 void GraphEditor::finish() {
-  std::vector<Node> live;
-  for (size_t i = 0; i < g_.nodes.size(); ++i)
-    if (dead_[i] == 0) live.push_back(std::move(g_.nodes[i]));
-  g_.nodes = std::move(live);
+  const size_t n = g_.nodes.size();
+  std::vector<std::vector<NodeId>> after(n);
+  std::vector<int> waits(n, 0);
+  NodeId last_effect = -1;
+  auto follow = [&](NodeId before, size_t i) {
+    after[static_cast<size_t>(before)].push_back(static_cast<NodeId>(i));
+    ++waits[i];
+  };
+  for (size_t i = 0; i < n; ++i) {
+    if (dead_[i] != 0) continue;
+    for (ValueId v : g_.nodes[i].inputs)
+      if (const NodeId p = producer(v); p >= 0) follow(p, i);
+    // Operators with state keep their order among themselves.
+    if (!has_effect(g_, g_.nodes[i])) continue;
+    if (last_effect >= 0) follow(last_effect, i);
+    last_effect = static_cast<NodeId>(i);
+  }
+  std::priority_queue<NodeId, std::vector<NodeId>, std::greater<>> ready;
+  for (size_t i = 0; i < n; ++i)
+    if (dead_[i] == 0 && waits[i] == 0) ready.push(static_cast<NodeId>(i));
+  std::vector<Node> ordered;
+  while (!ready.empty()) {
+    const auto i = static_cast<size_t>(ready.top());
+    ready.pop();
+    ordered.push_back(std::move(g_.nodes[i]));
+    for (NodeId next : after[i])
+      if (--waits[static_cast<size_t>(next)] == 0) ready.push(next);
+  }
+  g_.nodes = std::move(ordered);
 }
 
 }  // namespace octet

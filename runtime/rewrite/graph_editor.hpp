@@ -10,7 +10,8 @@
 
 namespace octet {
 
-// Nodes that are removed stay in place as empty slots until finish(), so ids hold while rules run.
+// Nodes that are removed stay in place as empty slots until finish(), so ids hold while rules run;
+// until then the order of nodes says nothing.
 class GraphEditor {
  public:
   explicit GraphEditor(Graph& g);
@@ -35,6 +36,8 @@ class GraphEditor {
   // A float32 constant for `node` alone in place of its input `slot`: keeps the name where nobody else reads
   // the old one.
   void replace_constant(NodeId node, size_t slot, const Shape& shape, std::span<const float> data);
+  // `v`, whose producer is gone, is a constant from now on.
+  void set_constant(ValueId v, Value known);
   void set_input(NodeId n, size_t slot, ValueId v);
   void truncate_inputs(NodeId n, size_t count);
   void set_outputs(NodeId n, std::vector<ValueId> outputs);
@@ -53,7 +56,7 @@ class GraphEditor {
 
   // Nodes touched since the last call, for the engine's work list.
   std::vector<NodeId> take_touched();
-  // Drop the empty slots.
+  // Drop the empty slots and put the nodes in topological order again, moving as few as possible.
   void finish();
 
  private:

@@ -70,7 +70,10 @@ class Engine {
           if (!matches(rule, site)) continue;
           std::string where = node_name(editor_.graph(), n);
           if (p >= 0) where = node_name(editor_.graph(), p) + " + " + where;
-          if (Status s = rule.apply(site); !s.ok())
+          // A rule may find out only while computing that it does not apply; it has changed nothing then.
+          if (Status s = rule.apply(site); s.code() == Code::declined)
+            continue;
+          else if (!s.ok())
             return std::move(s).at(where).at(fmt::format("rule '{}'", rule.name));
           report_.entries.push_back({std::string(rule.name), std::move(where)});
           return true;
