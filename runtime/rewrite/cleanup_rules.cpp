@@ -23,6 +23,7 @@ constexpr std::array kConcat = {CONCATENATION};
 constexpr std::array kCast = {CAST};
 constexpr std::array kDequantize = {DEQUANTIZE};
 constexpr std::array kQuantize = {QUANTIZE};
+constexpr std::array kClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 
 // The bytes of the output mean what the bytes of input `slot` mean.
 bool is_same(const Site& s, size_t slot) {
@@ -45,8 +46,7 @@ void read_past_producer(Site& s) {
   if (s.ed.consumers(between).empty() && !s.ed.is_graph_output(between)) s.ed.remove(s.producer_id);
 }
 
-// --- identities
-// ---------------------------------------------------------------------------------------------
+// --- identities ----------------------------------------------------------------------------------------
 
 bool is_identity_reshape(const Site& s) {
   if (!is_same(s, 0) || !s.ed.can_bypass(s.consumer_id, 0)) return false;
@@ -99,8 +99,7 @@ bool is_identity_cast(const Site& s) {
   return is_same(s, 0) && s.ed.can_bypass(s.consumer_id, 0);
 }
 
-// --- chains
-// -------------------------------------------------------------------------------------------------
+// --- chains --------------------------------------------------------------------------------------------
 
 bool is_view_chain(const Site& s) {
   const Value& x = s.value(s.producer().inputs[0]);
@@ -146,8 +145,42 @@ Status skip_round_trip(Site& s) {
   return {};
 }
 
-// --- constants
-// ----------------------------------------------------------------------------------------------
+// --- clamps -----------------------------------------------------------------------------------------------
+
+// Two clamps in a row that are one standard activation (clamps with other bounds stay two operators: no file
+// has a code for them).
+std::optional<OpKind> merged_clamp(const Site& s) {
+  const auto first = clamp_op(s.graph(), s.producer()), second = clamp_op(s.graph(), s.consumer());
+  if (!first || !second || second->x_slot != s.slot) return std::nullopt;
+  const auto act = tighten(activation_for(first->lo, first->hi), second->lo, second->hi);
+  if (!act) return std::nullopt;
+  switch (act->kind) {
+    case Activation::Kind::relu: return RELU;
+    case Activation::Kind::relu6: return RELU6;
+    case Activation::Kind::relu_n1_to_1: return RELU_N1_TO_1;
+    case Activation::Kind::clamp:
+      return act->lo == 0 && act->hi == 1 ? std::optional(RELU_0_TO_1) : std::nullopt;
+    default: return std::nullopt;
+  }
+}
+
+bool can_merge_clamps(const Site& s) {
+  return merged_clamp(s).has_value();
+}
+
+Status merge_clamps(Site& s) {
+  const OpKind kind = *merged_clamp(s);
+  const ValueId x = s.producer().inputs[clamp_op(s.graph(), s.producer())->x_slot];
+  s.ed.set_input(s.producer_id, 0, x);
+  s.ed.truncate_inputs(s.producer_id, 1);
+  s.ed.edit(s.producer_id).kind = kind;
+  s.ed.edit(s.producer_id).attrs = NoAttrs{};
+  s.ed.edit(s.producer_id).version = 1;
+  s.ed.absorb(s.producer_id, s.consumer_id);
+  return {};
+}
+
+// --- constants -----------------------------------------------------------------------------------------
 
 bool is_constant_node(const Site& s) {
   constexpr int64_t kAlwaysSmall = 1 << 16;  // bytes
@@ -191,7 +224,7 @@ Status fold_constant(Site& s) {
   return {};
 }
 
-// ------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------------
 
 constexpr auto kAny = Rule::Types::any;
 constexpr auto kFree = Rule::Types::free;
@@ -211,6 +244,8 @@ constexpr Rule kRules[] = {
      skip_view, kAny, kShared},
     {"chain of TRANSPOSE", "TRANSPOSE -> TRANSPOSE => TRANSPOSE", kTranspose, kTranspose, is_transpose_chain,
      compose_transposes, kAny, kShared},
+    {"merge clamps", "MAXIMUM(const) -> MINIMUM(const) => RELU*", kClamps, kClamps, can_merge_clamps,
+     merge_clamps},
     {"DEQUANTIZE, QUANTIZE", "DEQUANTIZE -> QUANTIZE(same parameters) =>", kDequantize, kQuantize,
      is_round_trip, skip_round_trip, kFree, kShared},
 };

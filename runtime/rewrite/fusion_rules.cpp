@@ -4,11 +4,9 @@
 #include <cmath>
 
 #include "kernels/infer.hpp"
-#include "kernels/quant_math.hpp"
 #include "runtime/rewrite/affine_op.hpp"
 #include "runtime/rewrite/linear_op.hpp"
 #include "runtime/rewrite/rule.hpp"
-#include "runtime/rewrite/window_op.hpp"
 
 namespace octet {
 namespace {
@@ -18,13 +16,9 @@ constexpr std::array kScales = {MUL, DIV};
 constexpr std::array kShifts = {ADD, SUB};
 constexpr std::array kActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1};
 constexpr std::array kClamps = {MINIMUM, MAXIMUM};
-constexpr std::array kAllClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 constexpr std::array kActivated = {
     CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, CONV_3D, CONV_3D_TRANSPOSE, ADD, SUB, MUL,
     DIV,     MAX_POOL_2D,       AVERAGE_POOL_2D};
-constexpr std::array kPads = {PAD, PADV2};
-constexpr std::array kConvs = {CONV_2D, DEPTHWISE_CONV_2D, CONV_3D};
-constexpr std::array kMaxPool = {MAX_POOL_2D};
 
 bool is_plain(const Node& n) {
   const Activation* act = activation_of(n.attrs);
@@ -35,8 +29,7 @@ bool same_shape(const Value& a, const Value& b) {
   return a.has_rank && b.has_rank && a.shape == b.shape;
 }
 
-// --- y = scale * linear(x) + shift
-// --------------------------------------------------------------------------
+// --- y = scale * linear(x) + shift ---------------------------------------------------------------------
 
 bool can_fold_after(const Site& s) {
   const auto op = LinearOp::of(s.graph(), s.producer());
@@ -60,8 +53,7 @@ Status fold_after(Site& s) {
   return {};
 }
 
-// --- linear(scale * x + shift)
-// ------------------------------------------------------------------------------
+// --- linear(scale * x + shift) -------------------------------------------------------------------------
 
 bool can_fold_before(const Site& s) {
   const auto op = LinearOp::of(s.graph(), s.consumer());
@@ -92,8 +84,7 @@ Status fold_before(Site& s) {
   return {};
 }
 
-// --- activations
-// --------------------------------------------------------------------------------------------
+// --- activations ---------------------------------------------------------------------------------------
 
 bool can_activate(const Site& s) {
   const Activation* act = activation_of(s.producer().attrs);
@@ -109,41 +100,7 @@ Status activate(Site& s) {
   return {};
 }
 
-// Two clamps in a row that are one standard activation (clamps with other bounds stay two operators: no file
-// has a code for them).
-std::optional<OpKind> merged_clamp(const Site& s) {
-  const auto first = clamp_op(s.graph(), s.producer()), second = clamp_op(s.graph(), s.consumer());
-  if (!first || !second || second->x_slot != s.slot) return std::nullopt;
-  const auto act = tighten(activation_for(first->lo, first->hi), second->lo, second->hi);
-  if (!act) return std::nullopt;
-  switch (act->kind) {
-    case Activation::Kind::relu: return RELU;
-    case Activation::Kind::relu6: return RELU6;
-    case Activation::Kind::relu_n1_to_1: return RELU_N1_TO_1;
-    case Activation::Kind::clamp:
-      return act->lo == 0 && act->hi == 1 ? std::optional(RELU_0_TO_1) : std::nullopt;
-    default: return std::nullopt;
-  }
-}
-
-bool can_merge_clamps(const Site& s) {
-  return merged_clamp(s).has_value();
-}
-
-Status merge_clamps(Site& s) {
-  const OpKind kind = *merged_clamp(s);
-  const ValueId x = s.producer().inputs[clamp_op(s.graph(), s.producer())->x_slot];
-  s.ed.set_input(s.producer_id, 0, x);
-  s.ed.truncate_inputs(s.producer_id, 1);
-  s.ed.edit(s.producer_id).kind = kind;
-  s.ed.edit(s.producer_id).attrs = NoAttrs{};
-  s.ed.edit(s.producer_id).version = 1;
-  s.ed.absorb(s.producer_id, s.consumer_id);
-  return {};
-}
-
-// --- batch norms without a convolution
-// ----------------------------------------------------------------------
+// --- batch norms without a convolution -----------------------------------------------------------------
 
 // a op b with broadcasting, in float; nothing when the result would be larger than both.
 struct Combined {
@@ -252,50 +209,7 @@ Status swap_shift_and_scale(Site& s) {
   return {};
 }
 
-// --- explicit padding that SAME means as well
-// ---------------------------------------------------------------
-
-// TFLite puts the odd row of SAME padding behind, so a symmetric pad of a strided window is often not SAME.
-bool pads_like_same(const Site& s) {
-  const auto pad = pad_op(s.graph(), s.producer());
-  const auto window = window_op(s.graph(), s.consumer());
-  if (!pad || !window || s.slot != 0 || window->padding.kind != Padding::Kind::valid) return false;
-  if (!pads_only_window_axes(*pad, *window)) return false;
-  const Value& x = s.value(s.producer().inputs[0]);
-  return same_padding_equals(x, s.output(), *pad, *window);
-}
-
-bool can_pad_conv(const Site& s) {
-  const auto pad = pad_op(s.graph(), s.producer());
-  return pad && pad->fill == 0 && pads_like_same(s);
-}
-
-// A window of SAME max pooling sees the input alone: the fill must never win.
-bool fill_never_wins(const Site& s, const PadOp& pad) {
-  constexpr double kLowest = -1e30;
-  if (pad.fill <= kLowest) return true;
-  const NodeId before = s.ed.producer(s.producer().inputs[0]);
-  if (before < 0) return false;
-  if (const auto c = clamp_op(s.graph(), s.ed.node(before))) return pad.fill <= static_cast<double>(c->lo);
-  const Activation* act = activation_of(s.ed.node(before).attrs);
-  return act != nullptr && act->kind != Activation::Kind::tanh && act->kind != Activation::Kind::sign_bit &&
-         pad.fill <= static_cast<double>(range_of(*act).lo);
-}
-
-bool can_pad_max_pool(const Site& s) {
-  const auto pad = pad_op(s.graph(), s.producer());
-  return pad && pads_like_same(s) && fill_never_wins(s, *pad);
-}
-
-Status pad_as_same(Site& s) {
-  set_padding(s.ed.edit(s.consumer_id), Padding::Kind::same);
-  s.ed.add_origins(s.consumer_id, s.producer_id);
-  s.ed.set_input(s.consumer_id, 0, s.producer().inputs[0]);
-  s.ed.remove(s.producer_id);
-  return {};
-}
-
-// ------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------------
 
 constexpr Rule kRules[] = {
     {"scale into weights", "CONV -> MUL|DIV(const) => CONV", kLinearKinds, kScales, can_fold_after,
@@ -309,17 +223,12 @@ constexpr Rule kRules[] = {
      activate},
     {"clamp", "CONV|ADD|POOL -> MINIMUM|MAXIMUM(const) => CONV|ADD|POOL(clamp)", kActivated, kClamps,
      can_activate, activate},
-    {"merge clamps", "MAXIMUM(const) -> MINIMUM(const) => RELU*", kAllClamps, kAllClamps, can_merge_clamps,
-     merge_clamps},
     {"merge scales", "MUL|DIV(const) -> MUL|DIV(const) => MUL", kScales, kScales, holds<merged_scales>,
      merge_scales},
     {"merge shifts", "ADD|SUB(const) -> ADD|SUB(const) => ADD", kShifts, kShifts, holds<merged_shifts>,
      merge_shifts},
     {"scale before shift", "MUL -> ADD -> MUL => MUL -> MUL -> ADD (const)", kShifts, kScales,
      holds<scaled_shift>, swap_shift_and_scale},
-    {"pad as SAME", "PAD(0) -> CONV(VALID) => CONV(SAME)", kPads, kConvs, can_pad_conv, pad_as_same},
-    {"pad as SAME, max pool", "PAD -> MAX_POOL_2D(VALID) => MAX_POOL_2D(SAME)", kPads, kMaxPool,
-     can_pad_max_pool, pad_as_same},
 };
 
 }  // namespace

@@ -1,9 +1,90 @@
+// Rewrites for execution only: explicit padding inside of operators, activations inside of integer ones.
+// Integer results stay bit-exact.
+#include <array>
+
+#include "runtime/rewrite/affine_op.hpp"
 #include "runtime/rewrite/rule.hpp"
+#include "runtime/rewrite/window_op.hpp"
 
 namespace octet {
+namespace {
+
+using enum OpKind;
+constexpr std::array kPads = {PAD, PADV2};
+constexpr std::array kConvs = {CONV_2D, DEPTHWISE_CONV_2D};
+constexpr std::array kMaxPool = {MAX_POOL_2D};
+constexpr std::array kActivated = {CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV, ADD, SUB,
+                                   MUL};
+constexpr std::array kActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1};
+
+std::optional<Padding> explicit_padding(const Site& s) {
+  const auto pad = pad_op(s.graph(), s.producer());
+  const auto window = window_op(s.graph(), s.consumer());
+  if (!pad || !window || s.slot != 0 || window->padding.kind != Padding::Kind::valid ||
+      !pads_only_window_axes(*pad, *window))
+    return std::nullopt;
+  // Also keeps every pooling window on at least one real element.
+  for (size_t i = 0; i < 2; ++i)
+    if (pad->amounts[i + 1].first >= window->filter[i] * int64_t{window->dilation[i]} ||
+        pad->amounts[i + 1].second >= window->filter[i] * int64_t{window->dilation[i]})
+      return std::nullopt;
+  Padding p(Padding::Kind::explicit_);
+  p.top = static_cast<int32_t>(pad->amounts[1].first);
+  p.bottom = static_cast<int32_t>(pad->amounts[1].second);
+  p.left = static_cast<int32_t>(pad->amounts[2].first);
+  p.right = static_cast<int32_t>(pad->amounts[2].second);
+  return p;
+}
+
+bool can_pad_conv(const Site& s) {
+  return explicit_padding(s) && pad_op(s.graph(), s.producer())->fill == 0;
+}
+
+bool can_pad_max_pool(const Site& s) {
+  return explicit_padding(s) &&
+         never_below(s.graph(), s.ed.producer(s.producer().inputs[0]), pad_op(s.graph(), s.producer())->fill);
+}
+
+Status pad_inside(Site& s) {
+  set_padding(s.ed.edit(s.consumer_id), *explicit_padding(s));
+  s.ed.add_origins(s.consumer_id, s.producer_id);
+  s.ed.set_input(s.consumer_id, 0, s.producer().inputs[0]);
+  s.ed.remove(s.producer_id);
+  return {};
+}
+
+// With the same scale on both sides the activation only limits the integers (MATH.md, Q9).
+bool can_activate_integers(const Site& s) {
+  const Value& between = s.between();
+  if (!between.quant || between.quant.is_per_channel() || between.quant != s.output().quant) return false;
+  if (between.dtype != DType::int8 && between.dtype != DType::uint8) return false;
+  const auto c = clamp_op(s.graph(), s.consumer());
+  return c && tighten(*activation_of(s.producer().attrs), c->lo, c->hi).has_value();
+}
+
+Status activate_integers(Site& s) {
+  const auto c = clamp_op(s.graph(), s.consumer());
+  Activation& act = *activation_of(s.ed.edit(s.producer_id).attrs);
+  act = *tighten(act, c->lo, c->hi);
+  s.ed.absorb(s.producer_id, s.consumer_id);
+  return {};
+}
+
+constexpr auto kAny = Rule::Types::any;
+
+constexpr Rule kRules[] = {
+    {"pad inside", "PAD(0) -> CONV_2D(VALID) => CONV_2D(explicit)", kPads, kConvs, can_pad_conv, pad_inside,
+     kAny},
+    {"pad inside, max pool", "PADV2(lowest) -> MAX_POOL_2D(VALID) => MAX_POOL_2D(explicit)", kPads, kMaxPool,
+     can_pad_max_pool, pad_inside, kAny},
+    {"integer activation", "CONV_2D -> RELU(same scale) => CONV_2D(RELU)", kActivated, kActivations,
+     can_activate_integers, activate_integers, kAny},
+};
+
+}  // namespace
 
 std::span<const Rule> lower_rules() {
-  return {};
+  return kRules;
 }
 
 }  // namespace octet

@@ -1,13 +1,235 @@
 #include "runtime/rewrite/patterns.hpp"
 
-namespace octet {
+#include <algorithm>
+#include <cmath>
 
-Result<FusionReport> recognize(Graph&) {
-  return FusionReport{};
+#include "runtime/rewrite/affine_op.hpp"
+#include "runtime/rewrite/formula.hpp"
+
+namespace octet {
+namespace {
+
+// --- formulas that a builtin stands for ----------------------------------------------------------------
+
+struct Builtin {
+  std::string_view name, formula;
+  bool (*when)(const Graph&, const Match&);
+  // Kind, attributes and inputs of the one node that remains.
+  Node (*make)(GraphEditor&, const Match&);
+};
+
+bool always(const Graph&, const Match&) {
+  return true;
+}
+bool over_last_axis(const Graph& g, const Match& m) {
+  return m.axes == std::vector<int64_t>{g.value(m.values.at("x")).shape.rank() - 1};
+}
+// L2_NORMALIZATION has a limit of 1e-6 of its own on the norm: the graph's must not be above it.
+bool is_l2(const Graph& g, const Match& m) {
+  constexpr double kOwnLimit = 1.001e-6;
+  const auto eps = m.constants.find("%eps");
+  return over_last_axis(g, m) &&
+         (eps == m.constants.end() ||
+          (eps->second.tensor == kNoValue && eps->second.scale >= 0 && eps->second.scale <= kOwnLimit));
+}
+// On the square of the norm the limit is that of the norm, squared.
+bool is_l2_squared(const Graph& g, const Match& m) {
+  constexpr double kOwnLimit = 1.001e-12;
+  const Captured& eps = m.constants.at("%eps");
+  return over_last_axis(g, m) && eps.tensor == kNoValue && eps.scale >= 0 && eps.scale <= kOwnLimit;
+}
+// max(x, a x) is LEAKY_RELU only when a x is the smaller one for positive x.
+bool is_leaky(const Graph&, const Match& m) {
+  const Captured& a = m.constants.at("%a");
+  return a.tensor == kNoValue && a.scale >= 0 && a.scale < 1;
 }
 
-std::vector<Pattern> find_patterns(const Graph&) {
-  return {};
+// The slope as PRELU takes it: one axis less than x (no batch). Nothing when it varies along the batch.
+std::optional<std::pair<Shape, std::vector<float>>> slope(const Graph& g, const Match& m) {
+  const Captured& a = m.constants.at("%a");
+  const int rank = g.value(m.values.at("x")).shape.rank();
+  if (rank < 2) return std::nullopt;
+  Shape shape = Shape::of_rank(rank - 1);
+  if (a.tensor == kNoValue) return std::pair{shape, std::vector<float>{static_cast<float>(a.scale)}};
+  const Value& t = g.value(a.tensor);
+  if (t.shape.rank() > rank || (t.shape.rank() == rank && t.shape[0] != 1)) return std::nullopt;
+  for (int i = 1; i <= std::min(t.shape.rank(), rank - 1); ++i)
+    shape[-i] = t.shape[-i];
+  std::vector<float> values;
+  for (float v : t.constant.as<float>())
+    values.push_back(static_cast<float>(static_cast<double>(v) * a.scale));
+  return std::pair{shape, std::move(values)};
+}
+bool is_prelu(const Graph& g, const Match& m) {
+  return slope(g, m).has_value();
+}
+
+Node unary(OpKind kind, Attrs attrs, const Match& m) {
+  Node n;
+  n.kind = kind;
+  n.attrs = std::move(attrs);
+  n.inputs = {m.values.at("x")};
+  return n;
+}
+Node hard_swish(GraphEditor&, const Match& m) {
+  return unary(OpKind::HARD_SWISH, NoAttrs{}, m);
+}
+Node gelu_tanh(GraphEditor&, const Match& m) {
+  return unary(OpKind::GELU, GeluAttrs{.approximate = true}, m);
+}
+Node softmax(GraphEditor&, const Match& m) {
+  return unary(OpKind::SOFTMAX, SoftmaxAttrs{}, m);
+}
+Node l2_norm(GraphEditor&, const Match& m) {
+  return unary(OpKind::L2_NORMALIZATION, ActivationAttrs{}, m);
+}
+Node leaky(GraphEditor&, const Match& m) {
+  return unary(OpKind::LEAKY_RELU, LeakyReluAttrs{.alpha = static_cast<float>(m.constants.at("%a").scale)},
+               m);
+}
+Node prelu_of(GraphEditor& ed, const Match& m, float sign) {
+  auto [shape, values] = *slope(ed.graph(), m);
+  for (float& v : values)
+    v *= sign;
+  if (values.size() == 1) return unary(OpKind::LEAKY_RELU, LeakyReluAttrs{.alpha = values[0]}, m);
+  Node n = unary(OpKind::PRELU, NoAttrs{}, m);
+  n.inputs.push_back(
+      ed.add_constant(node_name(ed.graph(), m.root) + "/slope", DType::float32, shape, Constant::of(values)));
+  return n;
+}
+Node prelu(GraphEditor& ed, const Match& m) {
+  return prelu_of(ed, m, 1);
+}
+Node prelu_negated(GraphEditor& ed, const Match& m) {
+  return prelu_of(ed, m, -1);
+}
+
+constexpr Builtin kBuiltins[] = {
+    {"hard swish", "mul(x, relu6(add(x, 3)), 0.16666667)", always, hard_swish},
+    {"hard swish", "mul(x, relu01(mul(add(x, 3), 0.16666667)))", always, hard_swish},
+    {"hard swish", "mul(x, relu01(add(mul(x, 0.16666667), 0.5)))", always, hard_swish},
+    {"gelu (tanh)", "mul(x, 0.5, add(tanh(mul(add(x, mul(x, x, x, 0.044715)), 0.7978846)), 1))", always,
+     gelu_tanh},
+    {"gelu (tanh)", "mul(x, 0.5, add(tanh(mul(x, add(mul(x, x, 0.044715), 1), 0.7978846)), 1))", always,
+     gelu_tanh},
+    {"softmax", "div(exp(sub(x, max(x))), sum(exp(sub(x, max(x)))))", over_last_axis, softmax},
+    {"softmax", "div(exp(x), sum(exp(x)))", over_last_axis, softmax},
+    {"l2 norm", "div(x, sqrt(sum(mul(x, x))))", is_l2, l2_norm},
+    {"l2 norm", "div(x, maximum(sqrt(sum(mul(x, x))), %eps))", is_l2, l2_norm},
+    {"l2 norm", "mul(x, rsqrt(sum(mul(x, x))))", is_l2, l2_norm},
+    {"l2 norm", "div(x, sqrt(maximum(sum(mul(x, x)), %eps)))", is_l2_squared, l2_norm},
+    {"l2 norm", "mul(x, rsqrt(maximum(sum(mul(x, x)), %eps)))", is_l2_squared, l2_norm},
+    {"leaky relu", "maximum(x, mul(x, %a))", is_leaky, leaky},
+    {"prelu", "add(relu(x), mul(minimum(x, 0), %a))", is_prelu, prelu},
+    {"prelu", "add(relu(x), mul(relu(neg(x)), %a))", is_prelu, prelu_negated},
+    {"prelu", "sub(relu(x), mul(relu(neg(x)), %a))", is_prelu, prelu},
+};
+
+// --- formulas that stay a group ------------------------------------------------------------------------
+
+struct Group {
+  std::string_view formula;
+  bool centered;
+};
+constexpr Group kGroups[] = {
+    {"mul(sub(x, mean(x)), rsqrt(add(mean(sqdiff(x, mean(x))), %eps)))", true},
+    {"div(sub(x, mean(x)), sqrt(add(mean(sqdiff(x, mean(x))), %eps)))", true},
+    {"mul(sub(x, mean(x)), rsqrt(add(mean(mul(sub(x, mean(x)), sub(x, mean(x)))), %eps)))", true},
+    {"div(sub(x, mean(x)), sqrt(add(mean(mul(sub(x, mean(x)), sub(x, mean(x)))), %eps)))", true},
+    {"mul(x, rsqrt(add(mean(mul(x, x)), %eps)))", false},
+    {"div(x, sqrt(add(mean(mul(x, x)), %eps)))", false},
+};
+
+std::string_view name_of(const Pattern& p, int rank) {
+  if (!p.centered) return "rms norm";
+  if (p.axes == std::vector<int64_t>{rank - 1}) return "layer norm";
+  std::vector<int64_t> inner;
+  for (int64_t a = 1; a < rank - 1; ++a)
+    inner.push_back(a);
+  return p.axes == inner ? "instance norm" : "norm";
+}
+
+// A constant factor, then a constant term, behind the normalization belong to it.
+void take_affine(const GraphEditor& ed, Pattern& p) {
+  auto next = [&](OpKind kind, ValueId& slot) {
+    if (!ed.is_exclusive(p.output)) return;
+    const NodeId n = ed.consumers(p.output)[0];
+    const auto a = affine_op(ed.graph(), ed.node(n));
+    if (!a || ed.node(n).kind != kind || !activation_of(ed.node(n).attrs)->none()) return;
+    slot = a->constant;
+    p.nodes.push_back(n);
+    p.output = ed.node(n).outputs[0];
+  };
+  next(OpKind::MUL, p.gamma);
+  next(OpKind::ADD, p.beta);
+}
+
+}  // namespace
+
+Result<FusionReport> recognize(Graph& g) {
+  GraphEditor ed(g);
+  FusionReport report;
+  for (const Builtin& rule : kBuiltins) {
+    OCTET_ASSIGN(const Term formula, parse_formula(rule.formula));
+    for (size_t i = g.nodes.size(); i-- > 0;) {  // from the outputs: the widest group wins
+      const auto root = static_cast<NodeId>(i);
+      const auto m = match_formula(ed, formula, root);
+      if (!m || !rule.when(g, *m)) continue;
+      const ValueId out = ed.node(root).outputs[0];
+      const Value& x = g.value(m->values.at("x"));
+      if (x.dtype != DType::float32 || !x.has_rank || !(x.shape == g.value(out).shape)) continue;
+      report.entries.push_back({std::string(rule.name), node_name(g, root)});
+      Node n = rule.make(ed, *m);
+      for (NodeId part : m->nodes)
+        if (part != root) ed.add_origins(root, part);
+      ed.truncate_inputs(root, 0);
+      for (NodeId part : m->nodes)
+        if (part != root) ed.remove(part);
+      ed.edit(root).kind = n.kind;
+      ed.edit(root).attrs = n.attrs;
+      ed.edit(root).version = 1;
+      for (size_t slot = 0; slot < n.inputs.size(); ++slot)
+        ed.set_input(root, slot, n.inputs[slot]);
+    }
+  }
+  ed.finish();
+  remove_dead(g);
+  return report;
+}
+
+std::vector<Pattern> find_patterns(const Graph& g) {
+  Graph copy = g;  // an editor wants one; nothing is changed
+  const GraphEditor ed(copy);
+  std::vector<Pattern> found;
+  for (const Group& group : kGroups) {
+    const auto formula = parse_formula(group.formula);
+    if (!formula.ok()) continue;
+    for (size_t i = 0; i < g.nodes.size(); ++i) {
+      const auto m = match_formula(ed, *formula, static_cast<NodeId>(i));
+      if (!m || m->constants.at("%eps").tensor != kNoValue) continue;
+      Pattern p;
+      p.nodes.assign(m->nodes.begin(), m->nodes.end());
+      p.input = m->values.at("x");
+      p.output = g.nodes[i].outputs[0];
+      p.axes = m->axes;
+      p.epsilon = m->constants.at("%eps").scale;
+      p.centered = group.centered;
+      p.name = name_of(p, g.value(p.input).shape.rank());
+      take_affine(ed, p);
+      std::sort(p.nodes.begin(), p.nodes.end());
+      found.push_back(std::move(p));
+    }
+  }
+  return found;
+}
+
+std::vector<std::string_view> pattern_formulas() {
+  std::vector<std::string_view> all;
+  for (const Builtin& b : kBuiltins)
+    all.push_back(b.formula);
+  for (const Group& group : kGroups)
+    all.push_back(group.formula);
+  return all;
 }
 
 }  // namespace octet

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "runtime/rewrite/patterns.hpp"
+
 namespace octet {
 namespace {
 
@@ -121,12 +123,19 @@ Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> ta
 }
 
 Result<FusionReport> fuse(Graph& g) {
-  const std::array tables = {cleanup_rules(), fusion_rules(), layout_rules()};
-  return rewrite(g, tables);
+  const std::array cleanup = {cleanup_rules()};
+  const std::array tables = {cleanup_rules(), fusion_rules(), padding_rules(), layout_rules()};
+  OCTET_ASSIGN(FusionReport report, rewrite(g, cleanup));
+  // Before arithmetic is folded: its constants are how formulas are known.
+  OCTET_ASSIGN(const FusionReport recognized, recognize(g));
+  report.append(recognized);
+  OCTET_ASSIGN(const FusionReport fused, rewrite(g, tables));
+  report.append(fused);
+  return report;
 }
 
 Result<FusionReport> lower(Graph& g) {
-  const std::array tables = {cleanup_rules(), fusion_rules(), lower_rules()};
+  const std::array tables = {cleanup_rules(), lower_rules(), fusion_rules()};
   return rewrite(g, tables);
 }
 

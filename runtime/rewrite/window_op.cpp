@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/infer.hpp"
+#include "kernels/quant_math.hpp"
 #include "runtime/rewrite/affine_op.hpp"
 
 namespace octet {
@@ -123,6 +124,17 @@ bool same_padding_equals(const Value& x, const Value& y, const PadOp& pad, const
       return false;
   }
   return true;
+}
+
+bool never_below(const Graph& g, NodeId producer, double fill) {
+  constexpr double kLowest = -1e30;  // converters write -FLT_MAX, or what is left of it in another type
+  if (fill <= kLowest) return true;
+  if (producer < 0) return false;
+  const Node& n = g.nodes[static_cast<size_t>(producer)];
+  if (const auto c = clamp_op(g, n)) return fill <= static_cast<double>(c->lo);
+  const Activation* act = activation_of(n.attrs);
+  return act != nullptr && act->kind != Activation::Kind::tanh && act->kind != Activation::Kind::sign_bit &&
+         fill <= static_cast<double>(range_of(*act).lo);
 }
 
 void set_padding(Node& n, const Padding& padding) {

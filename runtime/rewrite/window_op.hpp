@@ -32,6 +32,9 @@ bool pads_only_window_axes(const PadOp& pad, const WindowOp& window);
 // Padding `x` by `pad`, then a VALID window with output `y`, is what SAME padding means on `x`. With strides
 // that depends on the extents of `x`, which must then be fixed.
 bool same_padding_equals(const Value& x, const Value& y, const PadOp& pad, const WindowOp& window);
+// Values made by node `producer` are never below `fill` (a max pooling then ignores it); -1: unknown
+// producer.
+bool never_below(const Graph& g, NodeId producer, double fill);
 void set_padding(Node& n, const Padding& padding);
 
 }  // namespace octet

@@ -28,7 +28,8 @@ class GraphBuilder {
   ValueId random(const Shape& shape, float lo = -1, float hi = 1);
   ValueId scalar(float v) { return constant(Shape{}, {v}); }
   ValueId ints(std::vector<int32_t> values);
-  ValueId raw(const std::string& name, DType dtype, const Shape& shape, Constant data, Quantization quant = {});
+  ValueId raw(const std::string& name, DType dtype, const Shape& shape, Constant data,
+              Quantization quant = {});
 
   // An operator with one output (float32, or `dtype` and `quant`). Without `attrs` it has the defaults of its
   // kind. An error of shape inference ends the test with its message.
