@@ -61,6 +61,37 @@ void element_loop(size_t begin, size_t end, const F& f) {
   element_loop_base(begin, end, f);
 }
 
+// f(r, i) for each row r in [0, rows) in order and each i in [0, n) in any order: rows may depend on each
+// other.
+template <class F>
+OCTET_INLINE inline void row_loop_body(size_t rows, size_t n, const F& f) {
+  const F g = f;
+  for (size_t r = 0; r < rows; ++r) {
+    _Pragma("GCC ivdep") for (size_t i = 0; i < n; ++i) g(r, i);
+  }
+}
+#ifdef OCTET_X86_CLONES
+template <class F>
+[[gnu::target("avx2")]] void row_loop_avx2(size_t rows, size_t n, const F& f) {
+  row_loop_body(rows, n, f);
+}
+template <class F>
+[[gnu::target("avx512bw,avx512vl,avx512dq")]] void row_loop_avx512(size_t rows, size_t n, const F& f) {
+  row_loop_body(rows, n, f);
+}
+#endif
+template <class F>
+void row_loop(size_t rows, size_t n, const F& f) {
+#ifdef OCTET_X86_CLONES
+  switch (loop_isa()) {
+    case Isa::avx512: return row_loop_avx512(rows, n, f);
+    case Isa::avx2: return row_loop_avx2(rows, n, f);
+    case Isa::base: break;
+  }
+#endif
+  row_loop_body(rows, n, f);
+}
+
 // Round `x` to the nearest integer, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the integer in the
 // low bits of the float. Unlike nearbyint it vectorizes on every instruction set.
 OCTET_INLINE inline int round_small(float x) {

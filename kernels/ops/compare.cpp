@@ -1,1 +1,120 @@
-#include "kernels/op_spec.hpp"
+// EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL with broadcasting. Quantized operands are
+// compared as the real numbers they stand for, exactly: scale * (q - zero_point) has at most 24 + 17 bits.
+#include "kernels/broadcast.hpp"
+#include "kernels/dispatch.hpp"
+#include "kernels/infer.hpp"
+#include "kernels/ops/binary.hpp"
+#include "kernels/vector_loop.hpp"
+
+namespace octet {
+namespace {
+
+template <OpKind kind, class T>
+OCTET_INLINE inline bool compare(T a, T b) {
+  if constexpr (kind == OpKind::EQUAL) return a == b;
+  if constexpr (kind == OpKind::NOT_EQUAL) return a != b;
+  if constexpr (kind == OpKind::LESS) return a < b;
+  if constexpr (kind == OpKind::LESS_EQUAL) return a <= b;
+  if constexpr (kind == OpKind::GREATER) return a > b;
+  if constexpr (kind == OpKind::GREATER_EQUAL) return a >= b;
+}
+
+struct Scales {
+  double a = 1, b = 1;
+  int za = 0, zb = 0;
+};
+
+template <OpKind kind, class T>
+void plain_block(const void* const* in, void* out, size_t n, const void*) {
+  const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
+  auto* o = static_cast<uint8_t*>(out);
+  element_loop(0, n, [=](size_t i) OCTET_INLINE { o[i] = compare<kind>(a[i], b[i]); });
+}
+
+template <OpKind kind, class T>
+void real_block(const void* const* in, void* out, size_t n, const void* params) {
+  const Scales s = *static_cast<const Scales*>(params);
+  const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
+  auto* o = static_cast<uint8_t*>(out);
+  element_loop(0, n, [=](size_t i) OCTET_INLINE {
+    o[i] = compare<kind>(s.a * static_cast<double>(a[i] - s.za), s.b * static_cast<double>(b[i] - s.zb));
+  });
+}
+
+template <OpKind kind>
+KernelResult create(const NodeDesc& n, ThreadPool&) {
+  const TensorDesc &a = n.in[0], &b = n.in[1];
+  if (b.dtype != a.dtype) return unsupported_type(b);
+  if (n.out[0].dtype != DType::boolean) return unsupported_type(n.out[0]);
+  Scales s;
+  bool real = false;
+  if (is_small_quantized(a.dtype) && a.quant != b.quant) {
+    OCTET_ASSIGN(const Affine qa, affine_of(a));
+    OCTET_ASSIGN(const Affine qb, affine_of(b));
+    s = {static_cast<double>(qa.scale), static_cast<double>(qb.scale), static_cast<int>(qa.zero_point),
+         static_cast<int>(qb.zero_point)};
+    real = true;
+  }
+  Broadcast::BlockFn fn = nullptr;
+  const auto choose = [&](auto type) -> KernelResult {
+    using T = typename decltype(type)::type;
+    fn = plain_block<kind, T>;
+    if constexpr (sizeof(T) <= 2 && std::is_integral_v<T> && !std::is_same_v<T, bool>)
+      if (real) fn = real_block<kind, T>;
+    const size_t size = sizeof(T);
+    return make_kernel([plan = broadcast_of(n), fn, s, size](const RunArgs& args) -> Status {
+      const size_t bytes[] = {size, size};
+      plan.run(args.pool, args.in.first(2), bytes, args.out[0], 1, fn, &s);
+      return {};
+    });
+  };
+  if (a.dtype == DType::boolean) {  // any byte but 0 is true
+    if constexpr (kind == OpKind::EQUAL || kind == OpKind::NOT_EQUAL)
+      return make_kernel([plan = broadcast_of(n)](const RunArgs& args) -> Status {
+        const size_t bytes[] = {1, 1};
+        plan.run(
+            args.pool, args.in.first(2), bytes, args.out[0], 1,
+            [](const void* const* in, void* out, size_t count, const void*) {
+              const auto *x = static_cast<const uint8_t*>(in[0]), *y = static_cast<const uint8_t*>(in[1]);
+              for (size_t i = 0; i < count; ++i)
+                static_cast<uint8_t*>(out)[i] = compare<kind>(x[i] != 0, y[i] != 0);
+            },
+            nullptr);
+        return {};
+      });
+    return unsupported_type(a);
+  }
+  return dispatch<float, int8_t, uint8_t, int16_t, int32_t, uint32_t, int64_t>(a.dtype, unsupported_type(a),
+                                                                               choose);
+}
+
+template <OpKind kind>
+OpSpec make(int version_int8, int version_int16) {
+  OpSpec s;
+  s.kind = kind;
+  s.inputs = {2, 2};
+  s.infer = infer_broadcast;
+  s.reference = {"reference", create<kind>};
+  s.quant = QuantRule::of({activation()}, {keep()});
+  s.version_int8 = version_int8;
+  s.version_int16 = version_int16;
+  s.notes = "int8 operands may have different scales";
+  return s;
+}
+
+}  // namespace
+
+#define OCTET_COMPARE(kind, v8, v16)                        \
+  const OpSpec& spec_##kind() {                             \
+    static const OpSpec spec = make<OpKind::kind>(v8, v16); \
+    return spec;                                            \
+  }
+OCTET_COMPARE(EQUAL, 2, 4)
+OCTET_COMPARE(NOT_EQUAL, 2, 2)
+OCTET_COMPARE(LESS, 2, 3)
+OCTET_COMPARE(LESS_EQUAL, 2, 2)
+OCTET_COMPARE(GREATER, 2, 2)
+OCTET_COMPARE(GREATER_EQUAL, 2, 3)
+#undef OCTET_COMPARE
+
+}  // namespace octet

@@ -1,1 +1,100 @@
-#include "kernels/op_spec.hpp"
+// CUMSUM along one axis, optionally exclusive of the element itself and from the back.
+#include "kernels/dispatch.hpp"
+#include "kernels/infer.hpp"
+#include "kernels/quant_math.hpp"
+
+namespace octet {
+namespace {
+
+Status check_axis(const TensorDesc& t) {
+  if ((t.dtype != DType::int32 && t.dtype != DType::int64) || t.elements() != 1)
+    return Status::corrupt(fmt::format("'{}' must be one int32 or int64", t.name));
+  return {};
+}
+
+Result<int> resolve(const Shape& s, int64_t axis) {
+  const auto a = normalize_axis(axis, s.rank());
+  if (!a) return Status::invalid(fmt::format("axis {} is outside of rank {}", axis, s.rank()));
+  return *a;
+}
+
+Result<InferredShapes> infer(const NodeDesc& n) {
+  OCTET_TRY(check_axis(n.in[1]));
+  if (n.in[1].is_known()) {
+    OCTET_ASSIGN(const auto axes, integers_of(n.in[1]));
+    OCTET_TRY(resolve(n.in[0].shape, axes[0]).status());
+  }
+  return infer_same(n);
+}
+
+// out = finish(running sum of load(in)). Reads an element before it writes there: works in place.
+template <class T, class Acc, class Load, class Finish>
+std::unique_ptr<Kernel> cumsum_kernel(const NodeDesc& n, Load load, Finish finish) {
+  const auto& attrs = n.attr<CumsumAttrs>();
+  const bool wide = n.in[1].dtype == DType::int64;
+  return make_kernel([=, exclusive = attrs.exclusive, reverse = attrs.reverse,
+                      shape = n.in[0].shape](const RunArgs& args) -> Status {
+    const int64_t given =
+        wide ? *static_cast<const int64_t*>(args.in[1]) : *static_cast<const int32_t*>(args.in[1]);
+    OCTET_ASSIGN(const int axis, resolve(shape, given));
+    const auto count = static_cast<size_t>(shape[axis]);
+    const auto inner = static_cast<size_t>(shape.elements(axis + 1, shape.rank()));
+    const auto outer = static_cast<size_t>(shape.elements(0, axis));
+    const T* in = static_cast<const T*>(args.in[0]);
+    T* out = static_cast<T*>(args.out[0]);
+    args.pool.for_range(outer * inner, 1 + 4096 / (count + 1), [&](size_t begin, size_t end) {
+      for (size_t line = begin; line < end; ++line) {
+        const size_t base = line / inner * count * inner + line % inner;
+        Acc acc = 0;
+        for (size_t k = 0; k < count; ++k) {
+          const size_t at = base + (reverse ? count - 1 - k : k) * inner;
+          const Acc before = acc;
+          acc += load(in[at]);
+          out[at] = finish(exclusive ? before : acc);
+        }
+      }
+    });
+    return {};
+  });
+}
+
+KernelResult create(const NodeDesc& n, ThreadPool&) {
+  const TensorDesc &in = n.in[0], &out = n.out[0];
+  if (in.dtype != out.dtype) return unsupported_type(out);
+  if (in.dtype == DType::float32)
+    return cumsum_kernel<float, double>(
+        n, [](float x) { return static_cast<double>(x); }, [](double v) { return static_cast<float>(v); });
+  if (in.dtype == DType::int32 || in.dtype == DType::int64)
+    return dispatch<int32_t, int64_t>(in.dtype, unsupported_type(in), [&](auto type) -> KernelResult {
+      using T = typename decltype(type)::type;
+      return cumsum_kernel<T, uint64_t>(
+          n, [](T x) { return static_cast<uint64_t>(x); }, [](uint64_t v) { return static_cast<T>(v); });
+    });
+  OCTET_ASSIGN(const Affine a, affine_of(in));
+  OCTET_ASSIGN(const Affine b, affine_of(out));
+  return dispatch<int8_t, uint8_t, int16_t>(in.dtype, unsupported_type(in), [&](auto type) -> KernelResult {
+    using T = typename decltype(type)::type;
+    return cumsum_kernel<T, int64_t>(
+        n, [z = a.zero_point](T q) { return static_cast<int64_t>(q) - z; },
+        [a, b](int64_t v) { return quantize<T>(static_cast<double>(a.scale) * static_cast<double>(v), b); });
+  });
+}
+
+}  // namespace
+
+const OpSpec& spec_CUMSUM() {
+  static const OpSpec spec = [] {
+    OpSpec s;
+    s.kind = OpKind::CUMSUM;
+    s.inputs = {2, 2};
+    s.infer = infer;
+    s.reference = {"reference", create};
+    s.quant = QuantRule::of({activation(), keep()}, {activation()});
+    s.sharing = Sharing::in_place;
+    s.notes = "int8 works in Octet (exact sums); TensorFlow Lite has no int8 form";
+    return s;
+  }();
+  return spec;
+}
+
+}  // namespace octet
