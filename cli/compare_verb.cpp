@@ -1,0 +1,69 @@
+// octet compare: how far two models are apart.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/args.hpp"
+#include "cli/model_files.hpp"
+#include "cli/quality.hpp"
+#include "quant/compare.hpp"
+
+namespace octet {
+namespace {
+
+struct Args {
+  std::string a, b;
+  std::vector<std::string> files;
+  bool layers = false;
+  int threads = default_threads();
+  DataArgs data;
+};
+
+Status run(const Args& args, Context& context) {
+  auto options = args.data.options();
+  if (!options.ok()) return context.misuse(options.status().message());
+  OCTET_ASSIGN(const ModelPtr a, load_model(args.a));
+  OCTET_ASSIGN(const ModelPtr b, load_model(args.b));
+  const std::vector<InputSpec> inputs = input_specs(a->main());
+  OCTET_ASSIGN(Dataset data, Dataset::open(args.files, inputs, *options).at(args.a));
+  DatasetSource source(data, inputs, 0, data.size());
+  Comparison c;
+  {
+    ProgressBar bar("comparing");
+    CompareOptions how{.threads = args.threads, .layers = args.layers, .progress = {}};
+    how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
+    OCTET_ASSIGN(c, compare(*a, *b, source, how));
+  }
+  if (context.json) {
+    Json doc = {{"a", args.a},
+                {"b", args.b},
+                {"samples", c.samples},
+                {"sqnr_db", c.sqnr_db},
+                {"outputs", errors_json(c.outputs)}};
+    if (args.layers) doc["layers"] = errors_json(c.layers);
+    print_json(doc);
+    return {};
+  }
+  print(errors_table(c.outputs, "output", SIZE_MAX));
+  if (args.layers && !c.layers.empty()) print("\n" + errors_table(c.layers, "layer, worst first", SIZE_MAX));
+  if (args.layers && c.layers.empty()) print("no layer has the same name in both models");
+  print(fmt::format("{} samples, {:.2f} dB over all outputs", c.samples, c.sqnr_db));
+  return {};
+}
+
+}  // namespace
+
+Action add_compare(CLI::App& app) {
+  auto args = std::make_shared<Args>();
+  app.add_option("A", args->a, "The model that is right")->required();
+  app.add_option("B", args->b, "The model to judge")->required();
+  add_files_option(app, "-d,--data", args->files);
+  app.get_option("--data")->required();
+  app.add_flag("--layers", args->layers, "Compare the tensors that both models have under one name, too");
+  add_threads_option(app, args->threads);
+  add_data_options(app, args->data);
+  app.footer("SQNR: signal to quantization noise ratio, 10 log10(sum a^2 / sum (a - b)^2); 200 dB stands for equality.\n"
+             "JSON: outputs[{name, sqnr_db, cosine, max_abs, mean_abs, mismatch}], layers[{the same}]");
+  return [args](Context& context) { return run(*args, context); };
+}
+
+}  // namespace octet

@@ -1,0 +1,37 @@
+// octet convert: the same model in the other file format.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/command.hpp"
+#include "cli/data/byte_source.hpp"
+#include "cli/model_files.hpp"
+
+namespace octet {
+
+Action add_convert(CLI::App& app) {
+  struct Args {
+    std::string model, output;
+  };
+  auto args = std::make_shared<Args>();
+  app.add_option("MODEL", args->model, "A .tflite or .circle file")->required();
+  app.add_option("-o,--output", args->output, "The file to write; its ending chooses the format")
+      ->required()
+      ->type_name("OUT");
+  app.footer("JSON: input, output, format, bytes");
+  return [args](Context& context) -> Status {
+    const std::string ext = extension_of(args->output);
+    if (ext != ".tflite" && ext != ".circle")
+      return context.misuse(
+          fmt::format("--output: '{}' ends neither in .tflite nor in .circle", args->output));
+    OCTET_ASSIGN(const ModelPtr model, load_model(args->model));
+    OCTET_ASSIGN(const int64_t bytes, save_model(*model, args->output));
+    if (context.json)
+      print_json(
+          {{"input", args->model}, {"output", args->output}, {"format", ext.substr(1)}, {"bytes", bytes}});
+    else
+      print(fmt::format("{}: {}, {}", args->output, ext.substr(1), bytes_text(bytes)));
+    return {};
+  };
+}
+
+}  // namespace octet

@@ -1,0 +1,86 @@
+// octet evaluate: a classifier's accuracy, and its agreement with another model.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/classify.hpp"
+
+namespace octet {
+namespace {
+
+struct Args {
+  std::string model, labels, against;
+  std::vector<std::string> files;
+  LabelOptions label_options;
+  DataArgs data;
+  ExecArgs exec;
+};
+
+Json number(const std::optional<double>& v) {
+  return v ? Json(*v) : Json(nullptr);
+}
+
+std::string percent(const std::optional<double>& v) {
+  return v ? fmt::format("{:.2f} %", *v * 100) : "-";
+}
+
+Status evaluate(const Args& args, Context& context) {
+  auto data = args.data.options();
+  if (!data.ok()) return context.misuse(data.status().message());
+  if (args.files.empty()) return context.misuse("--data is needed");
+  const SessionOptions options{.exec = args.exec.options(), .signature = "", .resize = {}};
+  OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
+  OCTET_ASSIGN(const auto session, Session::open(model, args.files, *data, options));
+  OCTET_ASSIGN(const auto labels, labels_for(session->data(), args.labels, args.label_options));
+  std::unique_ptr<Session> against;
+  if (!args.against.empty()) {
+    OCTET_ASSIGN(const ModelPtr other, load_model(args.against));
+    OCTET_ASSIGN(against, Session::open(other, args.files, *data, options));
+  }
+  if (labels.empty() && !against)
+    return context.misuse("--labels or --against is needed (the data has no class folders)");
+  OCTET_ASSIGN(const Scores s, score(*session, against.get(), labels, 0, session->size()));
+  if (context.json) {
+    print_json({{"model", args.model},
+                {"samples", s.samples},
+                {"top1", number(s.top1)},
+                {"top5", number(s.top5)},
+                {"agreement", number(s.agreement)},
+                {"against", args.against.empty() ? Json(nullptr)
+                                                 : Json{{"model", args.against},
+                                                        {"top1", number(s.against_top1)},
+                                                        {"top5", number(s.against_top5)}}}});
+    return {};
+  }
+  Table table({"model", ">samples", ">top-1", ">top-5", ">agreement"});
+  table.add({args.model, count_text(s.samples), percent(s.top1), percent(s.top5), percent(s.agreement)});
+  if (against)
+    table.add({args.against, count_text(s.samples), percent(s.against_top1), percent(s.against_top5), ""});
+  print(table.text());
+  return {};
+}
+
+}  // namespace
+
+Action add_evaluate(CLI::App& app) {
+  auto args = std::make_shared<Args>();
+  add_model_option(app, args->model);
+  add_files_option(app, "-d,--data", args->files);
+  app.add_option(
+         "--labels", args->labels,
+         "Class index per sample: text, a CSV column or .npy; default: the data's sub-folders are classes")
+      ->type_name("FILE");
+  app.add_option("--label-column", args->label_options.column, "Column of the CSV file")->type_name("NAME");
+  app.add_option("--label-offset", args->label_options.offset,
+                 "Add this to every label (1 for models whose class 0 is 'background')")
+      ->type_name("N");
+  app.add_option("--against", args->against, "Another model: report how often both choose the same class")
+      ->type_name("MODEL");
+  add_exec_options(app, args->exec);
+  add_data_options(app, args->data);
+  app.footer(
+      "The first output is taken as one score per class.\n"
+      "JSON: samples, top1, top5, agreement (shares from 0 to 1, null when not measured)");
+  return [args](Context& context) { return evaluate(*args, context); };
+}
+
+}  // namespace octet

@@ -1,0 +1,72 @@
+#include "cli/quant_args.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace octet {
+namespace {
+
+std::vector<std::string> observers() {
+  std::vector<std::string> names;
+  for (std::string_view n : observer_names())
+    names.emplace_back(n);
+  return names;
+}
+
+}  // namespace
+
+bool needs_data(Scheme s) {
+  return s == Scheme::int8 || s == Scheme::int16x8;
+}
+
+Result<Recipe> RecipeArgs::recipe() const {
+  Recipe r;
+  if (!file.empty()) {
+    auto loaded = Recipe::load(file);
+    if (!loaded.ok()) {
+      Status status = std::move(loaded).status();
+      return status.message().starts_with(file) ? status : std::move(status).at(file);
+    }
+    r = *std::move(loaded);
+  }
+  if (!observer.empty()) r.observer = observer;
+  if (!scheme.empty()) {
+    OCTET_ASSIGN(r.scheme, scheme_of(scheme));
+  }
+  if (!io.empty()) {
+    OCTET_ASSIGN(r.io, io_of(io));
+  }
+  r.keep_float.insert(r.keep_float.end(), keep_float.begin(), keep_float.end());
+  if (per_tensor) r.per_channel = false;
+  if (no_equalize) r.equalize = false;
+  if (no_bias_correction) r.bias_correction = false;
+  if (min_sqnr_db > 0) r.min_sqnr_db = min_sqnr_db;
+  return r;
+}
+
+void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
+  app.add_option("--recipe", args.file, "A recipe in JSON; other options override it")->type_name("R.json");
+  app.add_option("--observer", args.observer,
+                 "How a tensor's range is chosen (default " + std::string(kDefaultObserver) + ")")
+      ->check(CLI::IsMember(observers()));
+  app.add_flag("--no-equalize", args.no_equalize, "Don't equalize weights between layers first");
+}
+
+void add_recipe_options(CLI::App& app, RecipeArgs& args) {
+  add_calibration_recipe(app, args);
+  app.add_option("--scheme", args.scheme,
+                 "int8: the TFLite 8-bit specification (default); dynamic: int8 weights, activations quantized in "
+                 "every run; weight-only: int8 weights, float arithmetic; float16: weights in half precision")
+      ->check(CLI::IsMember({"int8", "int16x8", "dynamic", "weight-only", "float16"}));
+  app.add_option("--io", args.io, "Types of inputs and outputs: keep those of the source model (default), or integers")
+      ->check(CLI::IsMember({"keep", "int8", "uint8"}));
+  app.add_option("--keep-float", args.keep_float,
+                 "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")
+      ->type_name("PATTERN")
+      ->allow_extra_args(false);
+  app.add_flag("--per-tensor", args.per_tensor, "One scale per weight tensor instead of one per channel");
+  app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
+  app.add_option("--min-sqnr", args.min_sqnr_db, "Leave the worst operators in float until the outputs reach this")
+      ->type_name("DB");
+}
+
+}  // namespace octet

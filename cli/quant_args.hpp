@@ -1,0 +1,28 @@
+// What calibrate and quantize share: the recipe on the command line, and which samples are used for what.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/args.hpp"
+#include "quant/recipe.hpp"
+
+namespace octet {
+
+// Flags override the recipe file.
+struct RecipeArgs {
+  std::string file, observer, scheme, io;
+  std::vector<std::string> keep_float;
+  bool per_tensor = false, no_equalize = false, no_bias_correction = false;
+  double min_sqnr_db = 0;
+
+  Result<Recipe> recipe() const;
+};
+// The flags that decide what is calibrated: the recipe, the observer, equalization.
+void add_calibration_recipe(CLI::App& app, RecipeArgs& args);
+// All of them.
+void add_recipe_options(CLI::App& app, RecipeArgs& args);
+
+bool needs_data(Scheme s);
+
+}  // namespace octet

@@ -1,0 +1,199 @@
+// octet quantize: the main job, from a float model and data to an int8 model and what it costs.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fmt/format.h>
+
+#include "cli/classify.hpp"
+#include "cli/model_files.hpp"
+#include "cli/output_file.hpp"
+#include "cli/quality.hpp"
+#include "cli/quant_args.hpp"
+#include "cli/report.hpp"
+#include "quant/quantize.hpp"
+
+namespace octet {
+namespace {
+
+// With so many samples or more, the last kMeasured are kept out of calibration and used to measure on; fewer
+// are all needed for calibration, and the last of them serve for both.
+constexpr int64_t kEnoughToHoldOut = 320, kMeasured = 32;
+// How many times --max-drop tries again with more operators in float.
+constexpr int kMostRounds = 12;
+
+struct Args {
+  std::string model, output, stats, html, labels;
+  std::vector<std::string> files;
+  LabelOptions label_options;
+  RecipeArgs recipe;
+  DataArgs data;
+  bool explain = false;
+  double max_drop = -1;
+  int threads = default_threads();
+};
+
+class Quantizer {
+ public:
+  Quantizer(const Args& args, const DataOptions& data_options, Recipe recipe)
+      : args_(args), data_options_(data_options), recipe_(std::move(recipe)) {}
+
+  Result<QuantizeSummary> run() {
+    const auto start = std::chrono::steady_clock::now();
+    OCTET_ASSIGN(source_, load_model(args_.model));
+    OCTET_ASSIGN(prepared_, prepare(*source_, recipe_).at(args_.model));
+    if (!args_.files.empty()) OCTET_TRY(open_data());
+    // A place that can't be written to is found out now rather than at the end.
+    {
+      OCTET_ASSIGN(const auto probe, OutputFile::create(args_.output));
+    }
+    OCTET_TRY(gather());
+    OCTET_ASSIGN(QuantizeResult result, quantize_once());
+    if (args_.max_drop >= 0) OCTET_TRY(limit_drop(result));
+    summary_.report = std::move(result.report);
+    OCTET_ASSIGN(summary_.output_bytes, save_model(*result.model, args_.output));
+    summary_.input = args_.model, summary_.output = args_.output;
+    summary_.input_bytes = source_->file_bytes;
+    summary_.recipe = recipe_;
+    summary_.calibration = std::move(calibration_);
+    summary_.held_out = held_out_;
+    summary_.result = std::move(result.model);
+    summary_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return std::move(summary_);
+  }
+
+ private:
+  Status open_data() {
+    inputs_ = input_specs(source_->main());
+    OCTET_ASSIGN(data_, Dataset::open(args_.files, inputs_, data_options_).at(args_.model));
+    if (data_->size() >= kEnoughToHoldOut) held_out_ = kMeasured;
+    all_.emplace(*data_, inputs_, 0, data_->size());
+    return {};
+  }
+
+  Status gather() {
+    if (!args_.stats.empty()) {
+      auto loaded = Calibration::load(args_.stats);
+      if (!loaded.ok()) {
+        Status status = std::move(loaded).status();
+        return status.message().starts_with(args_.stats) ? status : std::move(status).at(args_.stats);
+      }
+      calibration_ = *std::move(loaded);
+      held_out_ = 0;  // nobody knows what the statistics were made from
+      return {};
+    }
+    if (!data_ || !needs_data(recipe_.scheme)) return {};
+    ProgressBar bar("calibrating");
+    DatasetSource source(*data_, inputs_, 0, data_->size() - held_out_);
+    CalibrateOptions how{.observer = recipe_.observer, .threads = args_.threads, .progress = {}};
+    how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
+    OCTET_ASSIGN(calibration_, calibrate(*prepared_.model, source, how).at(args_.model));
+    return {};
+  }
+
+  Result<QuantizeResult> quantize_once() {
+    ProgressBar bar("quantizing");
+    QuantizeOptions how{.threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .progress = {}};
+    if (all_) {
+      OCTET_TRY(all_->rewind());
+      how.samples = &*all_;
+    }
+    how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
+    auto result = quantize(prepared_, calibration_, recipe_, how);
+    if (result.ok()) return result;
+    Status status = std::move(result).status();
+    return std::move(status).at(args_.model);
+  }
+
+  // Points of top-1 lost against the float model, or of agreement where there are no labels.
+  Result<double> drop_of(const ModelPtr& quantized) {
+    const SessionOptions options{.exec = {.threads = args_.threads}, .signature = "", .resize = {}};
+    OCTET_ASSIGN(const auto session, Session::open(quantized, args_.files, data_options_, options));
+    OCTET_ASSIGN(const auto reference, Session::open(source_, args_.files, data_options_, options));
+    OCTET_ASSIGN(const auto labels, labels_for(session->data(), args_.labels, args_.label_options));
+    const int64_t first = held_out_ > 0 ? session->size() - held_out_ : 0;
+    OCTET_ASSIGN(const Scores s, score(*session, reference.get(), labels, first, session->size()));
+    summary_.scores = s;
+    return 100 * (s.top1 ? *s.against_top1 - *s.top1 : 1 - *s.agreement);
+  }
+
+  // Leave the worst layers in float, twice as many in each round, until the loss is small enough.
+  Status limit_drop(QuantizeResult& result) {
+    OCTET_ASSIGN(double drop, drop_of(result.model));
+    const std::vector<std::string> asked = recipe_.keep_float;
+    std::vector<std::string> worst;
+    if (result.report.error)
+      for (const TensorError& e : result.report.error->layers)
+        if (e.real) worst.push_back(e.name);
+    size_t kept = 0;
+    for (int round = 0; drop > args_.max_drop && kept < worst.size() && round < kMostRounds; ++round) {
+      kept = std::min(kept == 0 ? 1 : 2 * kept, worst.size());
+      recipe_.keep_float = asked;
+      recipe_.keep_float.insert(recipe_.keep_float.end(), worst.begin(), worst.begin() + static_cast<ptrdiff_t>(kept));
+      OCTET_ASSIGN(result, quantize_once());
+      OCTET_ASSIGN(drop, drop_of(result.model));
+    }
+    if (drop > args_.max_drop)
+      return Status::invalid(fmt::format("{}: {:.2f} points are lost with {} layers in float, more than --max-drop {}; "
+                                         "nothing was written",
+                                         args_.model, drop, kept, args_.max_drop));
+    return {};
+  }
+
+  const Args& args_;
+  const DataOptions& data_options_;
+  Recipe recipe_;
+  ModelPtr source_;
+  PreparedModel prepared_;
+  std::vector<InputSpec> inputs_;
+  std::optional<Dataset> data_;
+  std::optional<DatasetSource> all_;
+  int64_t held_out_ = 0;
+  Calibration calibration_;
+  QuantizeSummary summary_;
+};
+
+Status run(const Args& args, Context& context) {
+  auto data = args.data.options();
+  if (!data.ok()) return context.misuse(data.status().message());
+  data->refuse_nan = true;
+  OCTET_ASSIGN(Recipe recipe, args.recipe.recipe());
+  if (needs_data(recipe.scheme) && args.files.empty() && args.stats.empty())
+    return context.misuse(fmt::format("{}: scheme {} needs calibration data: give --data or --stats", args.model,
+                                      name_of(recipe.scheme)));
+  if (args.max_drop >= 0 && args.files.empty()) return context.misuse("--max-drop needs --data to measure on");
+  OCTET_ASSIGN(const QuantizeSummary summary, Quantizer(args, *data, std::move(recipe)).run());
+  if (!args.html.empty()) OCTET_TRY(write_file(args.html, html_report(summary)));
+  if (context.json)
+    print_json(summary_json(summary, args.explain));
+  else
+    print(summary_text(summary, args.explain));
+  return {};
+}
+
+}  // namespace
+
+Action add_quantize(CLI::App& app) {
+  auto args = std::make_shared<Args>();
+  app.add_option("MODEL", args->model, "A float .tflite or .circle file")->required();
+  app.add_option("-o,--output", args->output, "The quantized model; .tflite or .circle")->required()->type_name("OUT");
+  add_files_option(app, "-d,--data", args->files);
+  app.add_option("--stats", args->stats, "Statistics from octet calibrate instead of calibrating now")
+      ->type_name("STATS.json");
+  add_recipe_options(app, args->recipe);
+  app.add_option("--max-drop", args->max_drop,
+                 "Leave the worst layers in float until at most X points of top-1 accuracy are lost (of agreement "
+                 "with the float model, without labels); fail where that is not enough")
+      ->check(CLI::Range(0.0, 100.0))
+      ->type_name("X");
+  app.add_option("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")->type_name("FILE");
+  app.add_option("--label-column", args->label_options.column, "Column of the CSV file")->type_name("NAME");
+  app.add_option("--label-offset", args->label_options.offset, "Add this to every label")->type_name("N");
+  app.add_option("--report", args->html, "Write a report with plots, one HTML file")->type_name("R.html");
+  app.add_flag("--explain", args->explain, "Say for every operator what became of it and why");
+  add_threads_option(app, args->threads);
+  add_data_options(app, args->data);
+  app.footer("JSON: input_bytes, output_bytes, ops_int8, ops_float, fallback[{op, kind, reason}], sqnr_db, fusions{}, "
+             "outputs[], layers[], findings[], seconds");
+  return [args](Context& context) { return run(*args, context); };
+}
+
+}  // namespace octet

@@ -1,0 +1,122 @@
+#include "cli/report.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/quality.hpp"
+
+namespace octet {
+namespace {
+
+constexpr size_t kWorstShown = 5;
+
+// One row per operator of the result: what it computes in, and how its output is quantized.
+Table explain_table(const QuantizeSummary& s) {
+  std::map<std::string, std::string> reasons;
+  for (const Fallback& f : s.report.fallback)
+    reasons[f.op] = f.reason;
+  Table table({">#", "kind", "name", "type", "output quantization", "why"});
+  const Graph& g = s.result->main();
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const Node& n = g.nodes[i];
+    const std::string name = node_name(g, static_cast<NodeId>(i));
+    std::string type, quant;
+    if (!n.outputs.empty() && n.outputs[0] != kNoValue) {
+      const Value& v = g.value(n.outputs[0]);
+      type = name_of(v.dtype);
+      if (v.quant && !v.quant.is_per_channel())
+        quant = fmt::format("{:.6g} ({}{})", v.quant.scale(), v.quant.zero_point() < 0 ? "" : "+", v.quant.zero_point());
+    }
+    const auto why = reasons.find(name);
+    table.add({std::to_string(i), std::string(name_of(n.kind)), name, type, quant,
+               why == reasons.end() ? "" : why->second});
+  }
+  return table;
+}
+
+std::string measured_on(const QuantizeSummary& s) {
+  return fmt::format("{} samples{}", s.report.error->samples,
+                     s.held_out > 0 ? " that calibration did not see" : " of the data");
+}
+
+}  // namespace
+
+Json summary_json(const QuantizeSummary& s, bool explain) {
+  const QuantizeReport& r = s.report;
+  Json fallback = Json::array(), findings = Json::array(), fusions = Json::object();
+  for (const Fallback& f : r.fallback)
+    fallback.push_back({{"op", f.op}, {"kind", f.kind}, {"reason", f.reason}});
+  for (const Finding& f : r.findings)
+    findings.push_back({{"where", f.where}, {"what", f.what}});
+  for (const auto& [rule, n] : r.fusions)
+    fusions[rule] = n;
+  Json doc = {{"input", s.input},
+              {"output", s.output},
+              {"scheme", std::string(name_of(s.recipe.scheme))},
+              {"observer", s.recipe.observer},
+              {"input_bytes", s.input_bytes},
+              {"output_bytes", s.output_bytes},
+              {"ops_int8", r.ops_int8},
+              {"ops_float", r.ops_float},
+              {"ops_other", r.ops_other},
+              {"fallback", fallback},
+              {"sqnr_db", r.error ? Json(r.error->sqnr_db) : Json(nullptr)},
+              {"fusions", fusions},
+              {"calibration_samples", s.calibration.samples()},
+              {"measured_samples", r.error ? r.error->samples : 0},
+              {"held_out", s.held_out > 0},
+              {"outputs", r.error ? errors_json(r.error->outputs) : Json::array()},
+              {"layers", r.error ? errors_json(r.error->layers) : Json::array()},
+              {"findings", findings},
+              {"keep_float", s.recipe.keep_float},
+              {"seconds", s.seconds}};
+  if (s.scores)
+    doc["accuracy"] = {{"samples", s.scores->samples},
+                       {"top1", s.scores->top1 ? Json(*s.scores->top1) : Json(nullptr)},
+                       {"float_top1", s.scores->against_top1 ? Json(*s.scores->against_top1) : Json(nullptr)},
+                       {"agreement", s.scores->agreement ? Json(*s.scores->agreement) : Json(nullptr)}};
+  if (explain) doc["fusion_sites"] = r.fusion_text;
+  return doc;
+}
+
+std::string summary_text(const QuantizeSummary& s, bool explain) {
+  const QuantizeReport& r = s.report;
+  Table table({"", ">before", ">after"});
+  table.add({"size", bytes_text(s.input_bytes),
+             fmt::format("{} ({:.2f} x smaller)", bytes_text(s.output_bytes),
+                         static_cast<double>(s.input_bytes) / static_cast<double>(std::max<int64_t>(s.output_bytes, 1)))});
+  table.add({"ops in int8", "0", std::to_string(r.ops_int8)});
+  table.add({"ops in float", std::to_string(r.ops_int8 + r.ops_float), std::to_string(r.ops_float)});
+  if (r.error)
+    table.add({"error", "", r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});
+  std::string text = fmt::format("{} -> {} ({}, {:.1f} s)\n{}\n", s.input, s.output, name_of(s.recipe.scheme), s.seconds,
+                                 table.text());
+  if (s.scores && s.scores->top1)
+    text += fmt::format("top-1 {:.2f} % -> {:.2f} % on {} samples\n", 100 * *s.scores->against_top1,
+                        100 * *s.scores->top1, s.scores->samples);
+  if (s.scores && s.scores->agreement)
+    text += fmt::format("same answer as float in {:.2f} % of {} samples\n", 100 * *s.scores->agreement, s.scores->samples);
+  if (!r.fusions.empty()) {
+    text += "fused:";
+    for (const auto& [rule, n] : r.fusions)
+      text += fmt::format(" {} x {};", n, rule);
+    text.back() = '\n';
+  }
+  for (const Fallback& f : r.fallback)
+    text += fmt::format("in float: {} {}: {}\n", f.kind, f.op, f.reason);
+  for (const Finding& f : r.findings)
+    text += fmt::format("note: {}: {}\n", f.where, f.what);
+  if (r.error)
+    text += fmt::format("\nmeasured on {}\n{}\n", measured_on(s), errors_table(r.error->outputs, "output", SIZE_MAX));
+  if (r.error && !r.error->layers.empty())
+    text += fmt::format("\n{}\n", errors_table(r.error->layers, explain ? "layer, worst first" : "worst layers",
+                                               explain ? SIZE_MAX : kWorstShown));
+  if (explain) {
+    text += fmt::format("\n{}\n", explain_table(s).text());
+    if (!r.fusion_text.empty()) text += fmt::format("\nfusions\n{}\n", r.fusion_text);
+  }
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return text;
+}
+
+}  // namespace octet

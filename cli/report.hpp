@@ -1,0 +1,30 @@
+// What quantize tells about its result: for people, for scripts, and as a page with plots.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/classify.hpp"
+#include "cli/command.hpp"
+#include "quant/quantize.hpp"
+
+namespace octet {
+
+struct QuantizeSummary {
+  std::string input, output;  // paths
+  int64_t input_bytes = 0, output_bytes = 0;
+  Recipe recipe;
+  Calibration calibration;
+  QuantizeReport report;
+  std::optional<Scores> scores;  // with --max-drop
+  int64_t held_out = 0;          // samples that calibration did not see; 0: it saw all
+  ModelPtr result;
+  double seconds = 0;
+};
+
+Json summary_json(const QuantizeSummary& s, bool explain);
+std::string summary_text(const QuantizeSummary& s, bool explain);
+// One self-contained HTML file.
+std::string html_report(const QuantizeSummary& s);
+
+}  // namespace octet
