@@ -16,9 +16,14 @@ namespace {
 constexpr std::array kVerbs = {
     Verb{"inspect", "Show what a model consists of and which kernels would run it", add_inspect},
     Verb{"run", "Run a model on data", add_run},
+    Verb{"calibrate", "Record what values a float model's tensors take", add_calibrate},
+    Verb{"quantize", "Make an int8 model from a float one", add_quantize},
     Verb{"evaluate", "Measure a classifier's accuracy", add_evaluate},
+    Verb{"compare", "Measure how far two models are apart", add_compare},
     Verb{"bench", "Measure how fast models are", add_bench},
     Verb{"convert", "Convert between .tflite and .circle", add_convert},
+    Verb{"extract", "Write quantization parameters and integer tensors to files", add_extract},
+    Verb{"implant", "Put extracted (or self-made) parameters and tensors into a model", add_implant},
 };
 
 std::string version_text() {

@@ -32,9 +32,11 @@ Result<Shard> parse_shard(const std::string& text) {
   if (text.empty()) return s;
   const char* end = text.data() + text.size();
   const auto first = std::from_chars(text.data(), end, s.index);
-  const auto second = first.ptr < end && *first.ptr == '/' ? std::from_chars(first.ptr + 1, end, s.count)
-                                                           : std::from_chars_result{end, std::errc::invalid_argument};
-  if (first.ec != std::errc() || second.ec != std::errc() || second.ptr != end || s.index < 1 || s.index > s.count)
+  const auto second = first.ptr < end && *first.ptr == '/'
+                          ? std::from_chars(first.ptr + 1, end, s.count)
+                          : std::from_chars_result{end, std::errc::invalid_argument};
+  if (first.ec != std::errc() || second.ec != std::errc() || second.ptr != end || s.index < 1 ||
+      s.index > s.count)
     return Status::invalid(fmt::format("--shard: '{}' is not i/n with 1 <= i <= n", text));
   --s.index;
   return s;
@@ -52,12 +54,12 @@ Status report(const Calibration& c, const std::string& path, const Context& cont
   Table table({"tensor", ">min", ">max", ">range", ">to"});
   for (const auto& [name, observer] : c.values()) {
     const Range seen = observer->extremes(), range = observer->range();
-    values.push_back({{"name", name}, {"min", seen.min}, {"max", seen.max}, {"range", {range.min, range.max}}});
-    table.add({name, fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max), fmt::format("{:.6g}", range.min),
-               fmt::format("{:.6g}", range.max)});
+    values.push_back(
+        {{"name", name}, {"min", seen.min}, {"max", seen.max}, {"range", {range.min, range.max}}});
+    table.add({name, fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max),
+               fmt::format("{:.6g}", range.min), fmt::format("{:.6g}", range.max)});
     const Oddities& o = observer->oddities();
-    if (o.any())
-      odd.push_back({{"name", name}, {"nan", o.nan}, {"infinite", o.infinite}, {"fill", o.fill}});
+    if (o.any()) odd.push_back({{"name", name}, {"nan", o.nan}, {"infinite", o.infinite}, {"fill", o.fill}});
   }
   if (context.json) {
     print_json({{"file", path},
@@ -76,7 +78,7 @@ Status report(const Calibration& c, const std::string& path, const Context& cont
 }
 
 Status save(const Calibration& c, const std::string& path) {
-  return write_file(path, c.to_json());
+  return save_file(path, c.to_json());
 }
 
 Status merge(const Args& args, Context& context) {
@@ -101,12 +103,14 @@ Status gather(const Args& args, Context& context) {
   const std::vector<InputSpec> inputs = input_specs(model->main());
   OCTET_ASSIGN(Dataset data, Dataset::open(args.files, inputs, *options).at(args.model));
   const int64_t mine = (data.size() - shard->index + shard->count - 1) / shard->count;
-  if (mine <= 0) return Status::invalid(fmt::format("{}: no samples for shard {}", args.files[0], args.shard));
+  if (mine <= 0)
+    return Status::invalid(fmt::format("{}: no samples for shard {}", args.files[0], args.shard));
   Calibration so_far;
   if (args.resume && std::filesystem::exists(args.output)) {
     OCTET_ASSIGN(so_far, load_statistics(args.output));
     if (so_far.samples() > mine)
-      return Status::invalid(fmt::format("{}: holds {} samples, the data has {}", args.output, so_far.samples(), mine));
+      return Status::invalid(
+          fmt::format("{}: holds {} samples, the data has {}", args.output, so_far.samples(), mine));
   }
   // The first sample of the calibration itself is an error at once, not after hours: is the output writable?
   {
@@ -132,7 +136,8 @@ Status gather(const Args& args, Context& context) {
 
 Status run(const Args& args, Context& context) {
   if (!args.merge.empty()) {
-    if (!args.model.empty() || !args.files.empty()) return context.misuse("--merge takes no model and no data");
+    if (!args.model.empty() || !args.files.empty())
+      return context.misuse("--merge takes no model and no data");
     return merge(args, context);
   }
   if (args.model.empty()) return context.misuse("MODEL is needed");
@@ -147,14 +152,17 @@ Action add_calibrate(CLI::App& app) {
   app.add_option("MODEL", args->model, "A float .tflite or .circle file");
   add_files_option(app, "-d,--data", args->files);
   app.add_option("-o,--output", args->output, "Where the statistics go")->required()->type_name("STATS.json");
-  app.add_option("--merge", args->merge, "Add up statistics of the same model instead")->type_name("STATS.json...");
-  app.add_option("--shard", args->shard, "Take the samples i, i+n, i+2n, ... only (i from 1 to n)")->type_name("i/n");
+  app.add_option("--merge", args->merge, "Add up statistics of the same model instead")
+      ->type_name("STATS.json...");
+  app.add_option("--shard", args->shard, "Take the samples i, i+n, i+2n, ... only (i from 1 to n)")
+      ->type_name("i/n");
   app.add_flag("--resume", args->resume, "Go on where the output file ends, if there is one");
   add_threads_option(app, args->threads);
   add_calibration_recipe(app, args->recipe);
   add_data_options(app, args->data);
-  app.footer("Statistics belong to the model as it is after fusion: use the same --recipe and --no-equalize for "
-             "quantize.\nJSON: samples, observer, values[{name, min, max, range[2]}], oddities[]");
+  app.footer(
+      "Statistics belong to the model as it is after fusion: use the same --recipe and --no-equalize for "
+      "quantize.\nJSON: samples, observer, values[{name, min, max, range[2]}], oddities[]");
   return [args](Context& context) { return run(*args, context); };
 }
 

@@ -61,8 +61,10 @@ Action add_compare(CLI::App& app) {
   app.add_flag("--layers", args->layers, "Compare the tensors that both models have under one name, too");
   add_threads_option(app, args->threads);
   add_data_options(app, args->data);
-  app.footer("SQNR: signal to quantization noise ratio, 10 log10(sum a^2 / sum (a - b)^2); 200 dB stands for equality.\n"
-             "JSON: outputs[{name, sqnr_db, cosine, max_abs, mean_abs, mismatch}], layers[{the same}]");
+  app.footer(
+      "SQNR: signal to quantization noise ratio, 10 log10(sum a^2 / sum (a - b)^2); 200 dB stands for "
+      "equality.\n"
+      "JSON: outputs[{name, sqnr_db, cosine, max_abs, mean_abs, mismatch}], layers[{the same}]");
   return [args](Context& context) { return run(*args, context); };
 }
 

@@ -23,7 +23,7 @@ Result<int64_t> save_model(const Model& model, const std::string& path) {
   if (ext == ".circle") out.format = Format::circle;
   if (ext == ".tflite") out.format = Format::tflite;
   OCTET_ASSIGN(const std::vector<std::byte> bytes, serialize(out).at(path));
-  OCTET_TRY(write_file(path, bytes));
+  OCTET_TRY(save_file(path, bytes));
   return static_cast<int64_t>(bytes.size());
 }
 

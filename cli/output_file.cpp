@@ -69,14 +69,24 @@ Status OutputFile::commit() {
   return {};
 }
 
-Status write_file(const std::string& path, std::span<const std::byte> bytes) {
+Status save_file(const std::string& path, std::span<const std::byte> bytes) {
   OCTET_ASSIGN(auto file, OutputFile::create(path));
   OCTET_TRY(file->write(bytes));
   return file->commit();
 }
 
-Status write_file(const std::string& path, std::string_view text) {
-  return write_file(path, std::as_bytes(std::span(text)));
+Status save_file(const std::string& path, std::string_view text) {
+  return save_file(path, std::as_bytes(std::span(text)));
+}
+
+std::string safe_name(const std::string& name) {
+  std::string safe;
+  for (char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_' || c == '-';
+    safe += plain ? c : '_';
+  }
+  return safe.substr(0, 100);
 }
 
 Status make_folder(const std::string& path) {

@@ -33,8 +33,11 @@ class OutputFile {
   int fd_;
 };
 
-Status write_file(const std::string& path, std::span<const std::byte> bytes);
-Status write_file(const std::string& path, std::string_view text);
+Status save_file(const std::string& path, std::span<const std::byte> bytes);
+Status save_file(const std::string& path, std::string_view text);
+
+// `name` with everything but letters, digits, '.', '_' and '-' replaced, at most 100 characters.
+std::string safe_name(const std::string& name);
 
 // Make the folder and its parents.
 Status make_folder(const std::string& path);

@@ -53,19 +53,23 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
 
 void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   add_calibration_recipe(app, args);
-  app.add_option("--scheme", args.scheme,
-                 "int8: the TFLite 8-bit specification (default); dynamic: int8 weights, activations quantized in "
-                 "every run; weight-only: int8 weights, float arithmetic; float16: weights in half precision")
+  app.add_option(
+         "--scheme", args.scheme,
+         "int8: the TFLite 8-bit specification (default); dynamic: int8 weights, activations quantized in "
+         "every run; weight-only: int8 weights, float arithmetic; float16: weights in half precision")
       ->check(CLI::IsMember({"int8", "int16x8", "dynamic", "weight-only", "float16"}));
-  app.add_option("--io", args.io, "Types of inputs and outputs: keep those of the source model (default), or integers")
+  app.add_option("--io", args.io,
+                 "Types of inputs and outputs: keep those of the source model (default), or integers")
       ->check(CLI::IsMember({"keep", "int8", "uint8"}));
-  app.add_option("--keep-float", args.keep_float,
-                 "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")
+  app.add_option(
+         "--keep-float", args.keep_float,
+         "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
   app.add_flag("--per-tensor", args.per_tensor, "One scale per weight tensor instead of one per channel");
   app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
-  app.add_option("--min-sqnr", args.min_sqnr_db, "Leave the worst operators in float until the outputs reach this")
+  app.add_option("--min-sqnr", args.min_sqnr_db,
+                 "Leave the worst operators in float until the outputs reach this")
       ->type_name("DB");
 }
 

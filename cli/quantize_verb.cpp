@@ -91,7 +91,8 @@ class Quantizer {
 
   Result<QuantizeResult> quantize_once() {
     ProgressBar bar("quantizing");
-    QuantizeOptions how{.threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .progress = {}};
+    QuantizeOptions how{
+        .threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .progress = {}};
     if (all_) {
       OCTET_TRY(all_->rewind());
       how.samples = &*all_;
@@ -127,14 +128,16 @@ class Quantizer {
     for (int round = 0; drop > args_.max_drop && kept < worst.size() && round < kMostRounds; ++round) {
       kept = std::min(kept == 0 ? 1 : 2 * kept, worst.size());
       recipe_.keep_float = asked;
-      recipe_.keep_float.insert(recipe_.keep_float.end(), worst.begin(), worst.begin() + static_cast<ptrdiff_t>(kept));
+      recipe_.keep_float.insert(recipe_.keep_float.end(), worst.begin(),
+                                worst.begin() + static_cast<ptrdiff_t>(kept));
       OCTET_ASSIGN(result, quantize_once());
       OCTET_ASSIGN(drop, drop_of(result.model));
     }
     if (drop > args_.max_drop)
-      return Status::invalid(fmt::format("{}: {:.2f} points are lost with {} layers in float, more than --max-drop {}; "
-                                         "nothing was written",
-                                         args_.model, drop, kept, args_.max_drop));
+      return Status::invalid(
+          fmt::format("{}: {:.2f} points are lost with {} layers in float, more than --max-drop {}; "
+                      "nothing was written",
+                      args_.model, drop, kept, args_.max_drop));
     return {};
   }
 
@@ -157,11 +160,12 @@ Status run(const Args& args, Context& context) {
   data->refuse_nan = true;
   OCTET_ASSIGN(Recipe recipe, args.recipe.recipe());
   if (needs_data(recipe.scheme) && args.files.empty() && args.stats.empty())
-    return context.misuse(fmt::format("{}: scheme {} needs calibration data: give --data or --stats", args.model,
-                                      name_of(recipe.scheme)));
-  if (args.max_drop >= 0 && args.files.empty()) return context.misuse("--max-drop needs --data to measure on");
+    return context.misuse(fmt::format("{}: scheme {} needs calibration data: give --data or --stats",
+                                      args.model, name_of(recipe.scheme)));
+  if (args.max_drop >= 0 && args.files.empty())
+    return context.misuse("--max-drop needs --data to measure on");
   OCTET_ASSIGN(const QuantizeSummary summary, Quantizer(args, *data, std::move(recipe)).run());
-  if (!args.html.empty()) OCTET_TRY(write_file(args.html, html_report(summary)));
+  if (!args.html.empty()) OCTET_TRY(save_file(args.html, html_report(summary)));
   if (context.json)
     print_json(summary_json(summary, args.explain));
   else
@@ -174,25 +178,31 @@ Status run(const Args& args, Context& context) {
 Action add_quantize(CLI::App& app) {
   auto args = std::make_shared<Args>();
   app.add_option("MODEL", args->model, "A float .tflite or .circle file")->required();
-  app.add_option("-o,--output", args->output, "The quantized model; .tflite or .circle")->required()->type_name("OUT");
+  app.add_option("-o,--output", args->output, "The quantized model; .tflite or .circle")
+      ->required()
+      ->type_name("OUT");
   add_files_option(app, "-d,--data", args->files);
   app.add_option("--stats", args->stats, "Statistics from octet calibrate instead of calibrating now")
       ->type_name("STATS.json");
   add_recipe_options(app, args->recipe);
-  app.add_option("--max-drop", args->max_drop,
-                 "Leave the worst layers in float until at most X points of top-1 accuracy are lost (of agreement "
-                 "with the float model, without labels); fail where that is not enough")
+  app.add_option(
+         "--max-drop", args->max_drop,
+         "Leave the worst layers in float until at most X points of top-1 accuracy are lost (of agreement "
+         "with the float model, without labels); fail where that is not enough")
       ->check(CLI::Range(0.0, 100.0))
       ->type_name("X");
-  app.add_option("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")->type_name("FILE");
+  app.add_option("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")
+      ->type_name("FILE");
   app.add_option("--label-column", args->label_options.column, "Column of the CSV file")->type_name("NAME");
   app.add_option("--label-offset", args->label_options.offset, "Add this to every label")->type_name("N");
   app.add_option("--report", args->html, "Write a report with plots, one HTML file")->type_name("R.html");
   app.add_flag("--explain", args->explain, "Say for every operator what became of it and why");
   add_threads_option(app, args->threads);
   add_data_options(app, args->data);
-  app.footer("JSON: input_bytes, output_bytes, ops_int8, ops_float, fallback[{op, kind, reason}], sqnr_db, fusions{}, "
-             "outputs[], layers[], findings[], seconds");
+  app.footer(
+      "JSON: input_bytes, output_bytes, ops_int8, ops_float, fallback[{op, kind, reason}], sqnr_db, "
+      "fusions{}, "
+      "outputs[], layers[], findings[], seconds");
   return [args](Context& context) { return run(*args, context); };
 }
 

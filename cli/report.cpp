@@ -24,7 +24,8 @@ Table explain_table(const QuantizeSummary& s) {
       const Value& v = g.value(n.outputs[0]);
       type = name_of(v.dtype);
       if (v.quant && !v.quant.is_per_channel())
-        quant = fmt::format("{:.6g} ({}{})", v.quant.scale(), v.quant.zero_point() < 0 ? "" : "+", v.quant.zero_point());
+        quant = fmt::format("{:.6g} ({}{})", v.quant.scale(), v.quant.zero_point() < 0 ? "" : "+",
+                            v.quant.zero_point());
     }
     const auto why = reasons.find(name);
     table.add({std::to_string(i), std::string(name_of(n.kind)), name, type, quant,
@@ -83,18 +84,21 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
   Table table({"", ">before", ">after"});
   table.add({"size", bytes_text(s.input_bytes),
              fmt::format("{} ({:.2f} x smaller)", bytes_text(s.output_bytes),
-                         static_cast<double>(s.input_bytes) / static_cast<double>(std::max<int64_t>(s.output_bytes, 1)))});
+                         static_cast<double>(s.input_bytes) /
+                             static_cast<double>(std::max<int64_t>(s.output_bytes, 1)))});
   table.add({"ops in int8", "0", std::to_string(r.ops_int8)});
   table.add({"ops in float", std::to_string(r.ops_int8 + r.ops_float), std::to_string(r.ops_float)});
   if (r.error)
-    table.add({"error", "", r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});
-  std::string text = fmt::format("{} -> {} ({}, {:.1f} s)\n{}\n", s.input, s.output, name_of(s.recipe.scheme), s.seconds,
-                                 table.text());
+    table.add({"error", "",
+               r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});
+  std::string text = fmt::format("{} -> {} ({}, {:.1f} s)\n{}\n", s.input, s.output, name_of(s.recipe.scheme),
+                                 s.seconds, table.text());
   if (s.scores && s.scores->top1)
     text += fmt::format("top-1 {:.2f} % -> {:.2f} % on {} samples\n", 100 * *s.scores->against_top1,
                         100 * *s.scores->top1, s.scores->samples);
   if (s.scores && s.scores->agreement)
-    text += fmt::format("same answer as float in {:.2f} % of {} samples\n", 100 * *s.scores->agreement, s.scores->samples);
+    text += fmt::format("same answer as float in {:.2f} % of {} samples\n", 100 * *s.scores->agreement,
+                        s.scores->samples);
   if (!r.fusions.empty()) {
     text += "fused:";
     for (const auto& [rule, n] : r.fusions)
@@ -106,10 +110,12 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
   for (const Finding& f : r.findings)
     text += fmt::format("note: {}: {}\n", f.where, f.what);
   if (r.error)
-    text += fmt::format("\nmeasured on {}\n{}\n", measured_on(s), errors_table(r.error->outputs, "output", SIZE_MAX));
+    text += fmt::format("\nmeasured on {}\n{}\n", measured_on(s),
+                        errors_table(r.error->outputs, "output", SIZE_MAX));
   if (r.error && !r.error->layers.empty())
-    text += fmt::format("\n{}\n", errors_table(r.error->layers, explain ? "layer, worst first" : "worst layers",
-                                               explain ? SIZE_MAX : kWorstShown));
+    text +=
+        fmt::format("\n{}\n", errors_table(r.error->layers, explain ? "layer, worst first" : "worst layers",
+                                           explain ? SIZE_MAX : kWorstShown));
   if (explain) {
     text += fmt::format("\n{}\n", explain_table(s).text());
     if (!r.fusion_text.empty()) text += fmt::format("\nfusions\n{}\n", r.fusion_text);

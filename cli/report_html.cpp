@@ -54,8 +54,8 @@ std::string sqnr_plot(const std::vector<TensorError>& layers) {
     const double width = std::clamp(db / kFullScale, 0.004, 1.0) * kPlot;
     const int y = static_cast<int>(i) * kRow;
     svg += svg_label(i, real[i]->name);
-    svg += fmt::format("<rect x='{}' y='{}' width='{:.1f}' height='{}' fill='{}'/>\n", kLabel, y + 2, width, kRow - 4,
-                       color_of(db));
+    svg += fmt::format("<rect x='{}' y='{}' width='{:.1f}' height='{}' fill='{}'/>\n", kLabel, y + 2, width,
+                       kRow - 4, color_of(db));
     svg += fmt::format("<text x='{:.1f}' y='{}'>{}</text>\n", kLabel + width + 5, y + 13,
                        db >= kExactDb ? "equal" : fmt::format("{:.1f} dB", db));
   }
@@ -72,7 +72,8 @@ std::string range_plot(const Calibration& c) {
   double most = 0, least = INFINITY;
   for (const auto& [name, o] : c.values()) {
     const Range seen = o->extremes();
-    const double m = std::max(std::abs(static_cast<double>(seen.min)), std::abs(static_cast<double>(seen.max)));
+    const double m =
+        std::max(std::abs(static_cast<double>(seen.min)), std::abs(static_cast<double>(seen.max)));
     most = std::max(most, m);
     if (m > 0) least = std::min(least, m);
   }
@@ -85,11 +86,13 @@ std::string range_plot(const Calibration& c) {
     const Range seen = o->extremes(), range = o->range();
     const int y = static_cast<int>(row) * kRow;
     svg += svg_label(row, name);
-    svg += fmt::format("<rect x='{:.1f}' y='{}' width='{:.1f}' height='{}' fill='#9bd'/>\n", x(range.min), y + 3,
-                       std::max(x(range.max) - x(range.min), 1.0), kRow - 6);
-    svg += fmt::format("<path d='M{0:.1f} {2} v6 M{0:.1f} {3} H{1:.1f} M{1:.1f} {2} v6' stroke='#246' fill='none'/>\n",
-                       x(seen.min), x(seen.max), y + 6, y + 9);
-    svg += fmt::format("<text x='{}' y='{}'>{:.3g} … {:.3g}</text>\n", kLabel + kPlot + 5, y + 13, range.min, range.max);
+    svg += fmt::format("<rect x='{:.1f}' y='{}' width='{:.1f}' height='{}' fill='#9bd'/>\n", x(range.min),
+                       y + 3, std::max(x(range.max) - x(range.min), 1.0), kRow - 6);
+    svg += fmt::format(
+        "<path d='M{0:.1f} {2} v6 M{0:.1f} {3} H{1:.1f} M{1:.1f} {2} v6' stroke='#246' fill='none'/>\n",
+        x(seen.min), x(seen.max), y + 6, y + 9);
+    svg += fmt::format("<text x='{}' y='{}'>{:.3g} … {:.3g}</text>\n", kLabel + kPlot + 5, y + 13, range.min,
+                       range.max);
     ++row;
   }
   svg += fmt::format("<path d='M{0} 0 V{1}' stroke='#888' stroke-dasharray='2 2'/>\n", kLabel + kPlot / 2,
@@ -115,7 +118,8 @@ std::string html_report(const QuantizeSummary& s) {
       {"calibrated on", fmt::format("{} samples", s.calibration.samples())},
       {"operators", fmt::format("{} in int8, {} in float", r.ops_int8, r.ops_float)}};
   if (r.error)
-    facts.emplace_back("error", fmt::format("{:.2f} dB SQNR on {} samples", r.error->sqnr_db, r.error->samples));
+    facts.emplace_back("error",
+                       fmt::format("{:.2f} dB SQNR on {} samples", r.error->sqnr_db, r.error->samples));
   if (s.scores && s.scores->top1)
     facts.emplace_back("top-1", fmt::format("{:.2f} % (float {:.2f} %)", 100 * *s.scores->top1,
                                             100 * *s.scores->against_top1));
@@ -127,18 +131,23 @@ std::string html_report(const QuantizeSummary& s) {
   for (const auto& [rule, n] : r.fusions)
     fusions.emplace_back(rule, std::to_string(n));
   std::string page =
-      "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>Quantization report</title>\n<style>"
+      "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>Quantization "
+      "report</title>\n<style>"
       "body{font:14px sans-serif;margin:2em;max-width:70em}svg text{font:11px sans-serif}"
       "table{border-collapse:collapse}th,td{text-align:left;padding:2px 12px 2px 0;vertical-align:top}"
       "th{font-weight:normal;color:#555}</style></head><body>\n<h1>Quantization report</h1>\n";
   page += rows(facts);
   if (r.error)
-    page += "<h2>Error per layer</h2>\n<p>Signal to quantization noise ratio of each tensor that both models have, "
-            "worst first.</p>\n" +
-            sqnr_plot(r.error->layers);
-  page += "<h2>Ranges</h2>\n<p>Lines: values seen. Bars: the range that is quantized. The scale is linear around 0 and "
-          "logarithmic outside.</p>\n" +
-          range_plot(s.calibration);
+    page +=
+        "<h2>Error per layer</h2>\n<p>Signal to quantization noise ratio of each tensor that both models "
+        "have, "
+        "worst first.</p>\n" +
+        sqnr_plot(r.error->layers);
+  page +=
+      "<h2>Ranges</h2>\n<p>Lines: values seen. Bars: the range that is quantized. The scale is linear around "
+      "0 and "
+      "logarithmic outside.</p>\n" +
+      range_plot(s.calibration);
   if (!fallback.empty()) page += "<h2>Left in float</h2>\n" + rows(fallback);
   if (!findings.empty()) page += "<h2>Notes</h2>\n" + rows(findings);
   if (!fusions.empty()) page += "<h2>Fusions</h2>\n" + rows(fusions);

@@ -7,6 +7,7 @@
 
 #include "cli/data/convert.hpp"
 #include "cli/data/labels.hpp"
+#include "cli/output_file.hpp"
 #include "cli/session.hpp"
 
 namespace octet {
@@ -19,16 +20,6 @@ struct Args {
   ExecArgs exec;
   bool dequantize = false, keep_state = false;
 };
-
-std::string safe_name(const std::string& name) {
-  std::string safe;
-  for (char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '.' || c == '_' || c == '-';
-    safe += plain ? c : '_';
-  }
-  return safe.substr(0, 100);
-}
 
 // One output as it goes into its file: real numbers where asked for, and where NumPy lacks the type.
 struct Outgoing {

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "kernels/quant_math.hpp"
+#include "quant/reals.hpp"
 
 namespace octet {
 namespace {
@@ -145,29 +146,12 @@ Status convert_elements(std::span<const std::byte> from, DType type, const Tenso
 }
 
 std::vector<float> real_values(const ConstTensorView& v) {
-  const size_t n = static_cast<size_t>(v.elements());
-  std::vector<float> real(n);
-  // The elements that share one Affine: all of them, or a run along the quantized axis.
-  size_t inner = n, channels = 1;
-  if (v.quant.is_per_channel()) {
-    const int axis = *v.quant.axis();
-    inner = static_cast<size_t>(v.shape.elements(axis + 1, v.shape.rank()));
-    channels = static_cast<size_t>(v.shape[axis]);
-  }
-  with_type(v.dtype, [&](auto* t) {
-    using T = std::remove_pointer_t<decltype(t)>;
-    const auto* data = static_cast<const std::byte*>(v.data);
-    for (size_t i = 0; i < n; ++i) {
-      const T x = load<T>(data + i * sizeof(T));
-      if constexpr (!is_real<T>) {
-        if (v.quant && !std::is_same_v<T, bool>) {
-          real[i] = static_cast<float>(dequantize(x, v.quant.at(i / inner % channels)));
-          continue;
-        }
-      }
-      real[i] = static_cast<float>(x);
-    }
-  });
+  std::vector<float> real(static_cast<size_t>(v.elements()));
+  if (v.dtype == DType::bfloat16)
+    for (size_t i = 0; i < real.size(); ++i)
+      real[i] = v.as<BFloat>()[i];
+  else
+    to_reals(v, real);
   return real;
 }
 
