@@ -203,11 +203,13 @@ Status NpyArray::read(int64_t first, std::span<std::byte> out) {
   }
   if (transposed_.empty() && header_.elements() > 0) {
     const size_t n = static_cast<size_t>(header_.elements()), rank = header_.dims.size();
+    constexpr size_t kMaxRank = 32;  // NumPy's own
+    if (rank > kMaxRank) return Status::unsupported(fmt::format("an array of {} axes", rank));
     std::vector<std::byte> stored(n * width);
     OCTET_TRY(source_->read(header_.data_offset, stored));
     if (header_.big_endian) swap_bytes(stored, header_.dtype);
     transposed_.resize(stored.size());
-    std::vector<size_t> stride(rank, 1), index(rank, 0);
+    std::array<size_t, kMaxRank> stride{1}, index{};
     for (size_t a = 1; a < rank; ++a)
       stride[a] = stride[a - 1] * static_cast<size_t>(header_.dims[a - 1]);
     for (size_t i = 0; i < n; ++i) {
