@@ -55,7 +55,8 @@ const OpSpec& spec_SHAPE() {
   static const OpSpec spec{.kind = OpKind::SHAPE,
                            .infer = infer_shape,
                            .reference = {"reference", create_shape},
-                           .quant = any_input()};
+                           .quant = any_input(),
+                           .shape_only = true};
   return spec;
 }
 
@@ -63,7 +64,8 @@ const OpSpec& spec_RANK() {
   static const OpSpec spec{.kind = OpKind::RANK,
                            .infer = infer_rank,
                            .reference = {"reference", create_rank},
-                           .quant = any_input()};
+                           .quant = any_input(),
+                           .shape_only = true};
   return spec;
 }
 
