@@ -110,8 +110,14 @@ class Depthwise final : public Kernel {
   }
   template <class T>
   void repeat_elements(const T* x, T* out, int64_t first, int64_t count) const {
+    if (multiplier_ == 2) {  // the usual one, as a loop that vectorizes
+      for (int64_t i = first; i < first + count; ++i)
+        out[2 * i] = out[2 * i + 1] = x[i];
+      return;
+    }
     for (int64_t i = first; i < first + count; ++i)
-      std::fill_n(out + i * multiplier_, multiplier_, x[i]);
+      for (int64_t m = 0; m < multiplier_; ++m)
+        out[i * multiplier_ + m] = x[i];
   }
 
   // Offsets of the taps of output pixel (oh, ow) from the image's first element.
@@ -184,7 +190,7 @@ class Depthwise final : public Kernel {
 
 }  // namespace
 
-KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c) {
+Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
   const Numerics& num = c.num;
   if (num.form != Form::float32 && num.form != Form::int8 && num.form != Form::uint8)
     return Status::declined("only float, int8 and uint8");
@@ -201,6 +207,11 @@ KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c) {
       if (std::abs(static_cast<int64_t>(bias[i])) > (int64_t{1} << 30))
         return Status::declined("a bias near the limits of int32");
   }
+  return {};
+}
+
+KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c) {
+  OCTET_TRY(covers_depthwise(n, c));
   return std::unique_ptr<Kernel>(std::make_unique<Depthwise>(n, c));
 }
 

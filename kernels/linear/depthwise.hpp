@@ -5,7 +5,9 @@
 
 namespace octet::linear {
 
-// Weights [tap][output channel], constant.
+// Weights [tap][output channel], constant. covers_depthwise() says beforehand whether the kernel takes a
+// case.
+Status covers_depthwise(const NodeDesc& n, const Convolution& c);
 KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c);
 
 }  // namespace octet::linear

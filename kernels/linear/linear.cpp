@@ -1,7 +1,10 @@
 #include "kernels/linear/linear.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+
+#include "kernels/linear/simd.hpp"
 
 namespace octet::linear {
 namespace {
@@ -92,11 +95,19 @@ Result<Numerics> numerics_of(const NodeDesc& n, Slots slots, int64_t channels, i
 }
 
 RowQuant quantize_row(const float* x, int64_t count, bool asymmetric, int8_t* q) {
-  float lo = 0, hi = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    lo = std::min(lo, x[i]);
-    hi = std::max(hi, x[i]);
+  // Sixteen running bounds: the compiler may not reorder one chain of float comparisons into vectors.
+  float lows[16] = {}, highs[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (int64_t j = 0; j < 16; ++j) {
+      lows[j] = x[i + j] < lows[j] ? x[i + j] : lows[j];
+      highs[j] = x[i + j] > highs[j] ? x[i + j] : highs[j];
+    }
+  for (; i < count; ++i) {
+    lows[0] = std::min(lows[0], x[i]);
+    highs[0] = std::max(highs[0], x[i]);
   }
+  const float lo = *std::min_element(lows, lows + 16), hi = *std::max_element(highs, highs + 16);
   RowQuant r;
   if (asymmetric) {
     const double scale = (static_cast<double>(hi) - static_cast<double>(lo)) / 255.0;
@@ -108,11 +119,17 @@ RowQuant quantize_row(const float* x, int64_t count, bool asymmetric, int8_t* q)
     const float peak = std::max(-lo, hi);
     if (peak > 0 && std::isfinite(peak)) r.scale = peak / 127.0f;
   }
-  if (!(r.scale > 0)) r.scale = 1;  // a range below the smallest float
-  const double least = asymmetric ? -128 : -127;
-  const Affine a{r.scale, r.zero};
-  for (int64_t i = 0; i < count; ++i)
-    q[i] = quantize<int8_t>(static_cast<double>(x[i]), a, least, 127);
+  float inverse = 1.0f / r.scale;
+  if (!(r.scale > 0) || !std::isfinite(inverse)) {  // a range near the smallest float: everything is zero
+    r = {};
+    inverse = 0;
+  }
+  const auto least = static_cast<float>((asymmetric ? -128 : -127) - r.zero);
+  const auto most = static_cast<float>(127 - r.zero);
+  for (i = 0; i < count; ++i) {
+    const float v = x[i] * inverse;  // NaN becomes the least value
+    q[i] = static_cast<int8_t>(round_small(std::min(v > least ? v : least, most)) + r.zero);
+  }
   return r;
 }
 

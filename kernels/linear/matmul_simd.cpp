@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/linear/simd.hpp"
 
@@ -12,8 +13,11 @@
 namespace octet::linear {
 namespace {
 
+// ---------------------------------------------------------------------------------------------------------
+// Any CPU.
+
+void sums(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc) {
 #if defined(__ARM_NEON)
-void portable(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc) {
   int32x4_t a[kPanelRows][4];
   for (auto& row : a)
     for (int32x4_t& v : row)
@@ -35,9 +39,7 @@ void portable(const int16_t* left, const int16_t* right, int64_t depth, int32_t*
   for (int64_t i = 0; i < kPanelRows; ++i)
     for (int64_t j = 0; j < 4; ++j)
       vst1q_s32(acc + i * kLanes + j * 4, a[i][j]);
-}
 #else
-void portable(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc) {
   std::fill_n(acc, kPanelRows * kLanes, 0);
   for (int64_t k = 0; k < depth; ++k)
     for (int64_t i = 0; i < kPanelRows; ++i) {
@@ -45,19 +47,42 @@ void portable(const int16_t* left, const int16_t* right, int64_t depth, int32_t*
       for (int64_t j = 0; j < kLanes; ++j)
         acc[i * kLanes + j] += x * right[panel_index(k, j, kLanes)];
     }
-}
 #endif
+}
+
+template <class T>
+void portable(const PanelJob& job) {
+  alignas(64) int32_t acc[kPanelRows * kLanes];
+  sums(job.left, job.right, job.depth, acc);
+  auto* out = reinterpret_cast<T*>(job.out);
+  for (int64_t i = 0; i < kPanelRows * kLanes; ++i) {
+    const float v = static_cast<float>(acc[i]) * job.scale;
+    out[i] = static_cast<T>(round_small(std::min(std::max(v, job.lo), job.hi)) + job.zero);
+  }
+}
 
 #if defined(__x86_64__) || defined(__i386__)
-// Two k of eight lanes per multiply-add: 4 rows x 2 vectors of sums stay in registers.
-__attribute__((target("avx2"))) void avx2(const int16_t* left, const int16_t* right, int64_t depth,
-                                          int32_t* acc) {
+// ---------------------------------------------------------------------------------------------------------
+// AVX2: two k of eight lanes per multiply-add; 4 rows x 2 vectors of sums stay in registers.
+
+#define OCTET_AVX2 __attribute__((target("avx2")))
+
+OCTET_AVX2 inline __m256i requantize8(__m256i acc, const PanelJob& job) {
+  __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), _mm256_set1_ps(job.scale));
+  v = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(job.lo)), _mm256_set1_ps(job.hi));
+  return _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(job.zero));
+}
+
+template <class T>
+OCTET_AVX2 void avx2(const PanelJob& job) {
   __m256i a[kPanelRows][2];
   for (auto& row : a)
     row[0] = row[1] = _mm256_setzero_si256();
-  for (int64_t k = 0; k < depth; k += 2, left += 2 * kPanelRows, right += 2 * kLanes) {
+  const int16_t *left = job.left, *right = job.right;
+  for (int64_t k = 0; k < job.depth; k += 2, left += 2 * kPanelRows, right += 2 * kLanes) {
     const __m256i r0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(right));
     const __m256i r1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(right + 16));
+#pragma GCC unroll 4
     for (int64_t i = 0; i < kPanelRows; ++i) {
       int32_t pair;
       std::memcpy(&pair, left + 2 * i, sizeof(pair));
@@ -67,19 +92,26 @@ __attribute__((target("avx2"))) void avx2(const int16_t* left, const int16_t* ri
     }
   }
   for (int64_t i = 0; i < kPanelRows; ++i) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(acc + i * kLanes), a[i][0]);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(acc + i * kLanes + 8), a[i][1]);
+    const __m256i lo = requantize8(a[i][0], job), hi = requantize8(a[i][1], job);
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(lo, hi), 0xD8);
+    const __m128i w0 = _mm256_castsi256_si128(words), w1 = _mm256_extracti128_si256(words, 1);
+    const __m128i bytes = std::is_same_v<T, int8_t> ? _mm_packs_epi16(w0, w1) : _mm_packus_epi16(w0, w1);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(job.out + i * kLanes), bytes);
   }
 }
 #endif
 
 }  // namespace
 
-PanelProduct panel_product() {
+const PanelKernels& panel_kernels() {
+  static const PanelKernels kernels = [] {
+    PanelKernels k{portable<int8_t>, portable<uint8_t>};
 #if defined(__x86_64__) || defined(__i386__)
-  if (__builtin_cpu_supports("avx2")) return avx2;
+    if (__builtin_cpu_supports("avx2")) k = {avx2<int8_t>, avx2<uint8_t>};
 #endif
-  return portable;
+    return k;
+  }();
+  return kernels;
 }
 
 }  // namespace octet::linear

@@ -73,8 +73,20 @@ inline constexpr int64_t panel_index(int64_t k, int64_t i, int64_t width) {
 }
 #endif
 
-// acc[row][lane] = sum over k of left[row][k] * right[k][lane]; `depth` is even.
-using PanelProduct = void (*)(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc);
-PanelProduct panel_product();
+// out[row][lane] = requantized sum over k of left[row][k] * right[k][lane]; `depth` is even. One scale for
+// all.
+struct PanelJob {
+  const int16_t* left;
+  const int16_t* right;
+  int64_t depth;
+  float scale, lo, hi;  // bounds of the output minus its zero point
+  int32_t zero;
+  std::byte* out;  // kPanelRows * kLanes bytes
+};
+struct PanelKernels {
+  void (*s8)(const PanelJob&);
+  void (*u8)(const PanelJob&);
+};
+const PanelKernels& panel_kernels();
 
 }  // namespace octet::linear

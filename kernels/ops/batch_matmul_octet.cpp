@@ -39,7 +39,9 @@ void pack_panel(const T* x, int64_t step_k, int64_t step_i, int32_t zero, int64_
 template <class T>
 class PackedProduct final : public Kernel {
  public:
-  PackedProduct(Problem p, const void* constant_y) : p_(std::move(p)), product_(linear::panel_product()) {
+  PackedProduct(Problem p, const void* constant_y)
+      : p_(std::move(p)),
+        product_(std::is_same_v<T, int8_t> ? linear::panel_kernels().s8 : linear::panel_kernels().u8) {
     depth_ = round_up(p_.k, 2);
     x_panels_ = round_up(p_.m, kPanelRows) / kPanelRows;
     y_panels_ = round_up(p_.n, kLanes) / kLanes;
@@ -100,29 +102,30 @@ class PackedProduct final : public Kernel {
 
   // All columns of one panel of rows.
   void rows(int64_t b, int64_t panel, const int16_t* x, const int16_t* y, T* out) const {
-    alignas(64) int32_t acc[kPanelRows * kLanes];
+    alignas(64) std::byte tile[kPanelRows * kLanes];
     const auto at = static_cast<size_t>(b);
     const int16_t* left = x + (x_of_[at] * x_panels_ + panel) * kPanelRows * depth_;
     const int64_t first = panel * kPanelRows, have = std::min(kPanelRows, p_.m - first);
-    const auto lo = static_cast<float>(p_.bounds.lo - p_.out_zero);
-    const auto hi = static_cast<float>(p_.bounds.hi - p_.out_zero);
-    const auto scale = static_cast<float>(p_.scale);
+    linear::PanelJob job{.left = left,
+                         .right = nullptr,
+                         .depth = depth_,
+                         .scale = static_cast<float>(p_.scale),
+                         .lo = static_cast<float>(p_.bounds.lo - p_.out_zero),
+                         .hi = static_cast<float>(p_.bounds.hi - p_.out_zero),
+                         .zero = p_.out_zero,
+                         .out = tile};
     for (int64_t j = 0; j < y_panels_; ++j) {
-      product_(left, y + (y_of_[at] * y_panels_ + j) * kLanes * depth_, depth_, acc);
+      job.right = y + (y_of_[at] * y_panels_ + j) * kLanes * depth_;
+      product_(job);
       const int64_t column = j * kLanes, width = std::min(kLanes, p_.n - column);
-      for (int64_t i = 0; i < have; ++i) {
-        alignas(16) T line[kLanes];
-        for (int64_t c = 0; c < kLanes; ++c) {
-          const float v = static_cast<float>(acc[i * kLanes + c]) * scale;
-          line[c] = static_cast<T>(linear::round_small(std::min(std::max(v, lo), hi)) + p_.out_zero);
-        }
-        std::memcpy(out + (b * p_.m + first + i) * p_.n + column, line, static_cast<size_t>(width));
-      }
+      for (int64_t i = 0; i < have; ++i)
+        std::memcpy(out + (b * p_.m + first + i) * p_.n + column, tile + i * kLanes,
+                    static_cast<size_t>(width));
     }
   }
 
   Problem p_;
-  linear::PanelProduct product_;
+  void (*product_)(const linear::PanelJob&);
   int64_t depth_ = 0, x_panels_ = 0, y_panels_ = 0;
   std::vector<int64_t> x_matrices_, y_matrices_, x_of_, y_of_;
   std::vector<int16_t> packed_y_;

@@ -63,6 +63,7 @@ KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
 
 KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  if (c.num.form == linear::Form::hybrid) return xnn::hybrid_convolution(n, c, pool);
   return xnn::convolution(n, c, false, pool);
 }
 

@@ -60,6 +60,7 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   if (c.num.form == linear::Form::float32 && !n.in[1].is_known())
     return xnn::dynamic_fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels,
                                         pool);
+  if (c.num.form == linear::Form::hybrid) return xnn::hybrid_convolution(n, c, pool);
   return xnn::fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels, pool);
 }
 

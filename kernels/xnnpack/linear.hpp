@@ -21,4 +21,8 @@ KernelResult fully_connected(const NodeDesc& n, const linear::Numerics& num, lin
 KernelResult dynamic_fully_connected(const NodeDesc& n, const linear::Numerics& num, linear::Slots slots,
                                      int64_t rows, int64_t inputs, int64_t outputs, ThreadPool& pool);
 
+// Float activations times int8 weights [output channel][tap][input channel] (a fully connected layer is the
+// geometry without spatial axes).
+KernelResult hybrid_convolution(const NodeDesc& n, const linear::Convolution& c, ThreadPool& pool);
+
 }  // namespace octet::xnn
