@@ -233,10 +233,11 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
     Status s = read_operator(*w.operators()->Get(static_cast<uint32_t>(i)), g, n);
     g.nodes.push_back(std::move(n));
     if (!s.ok()) {
-      // Only the ids that were read before the error are in the node, and those are valid.
-      const auto id = static_cast<NodeId>(i);
       const Node& bad = g.nodes.back();
-      return std::move(s).at(fmt::format("{} '{}'", kind_name(bad), node_name(g, id)));
+      if (kind_name(bad) == name_of(OpKind::UNKNOWN)) return std::move(s).at(fmt::format("operator #{}", i));
+      // Only the ids that were read before the error are in the node, and those are valid.
+      return std::move(s).at(
+          fmt::format("{} '{}'", kind_name(bad), node_name(g, static_cast<NodeId>(i))));
     }
   }
   for (const ValueId v : g.inputs) {
