@@ -1,0 +1,213 @@
+// What the case tables can't say: 16 bits, quantization given exactly, errors, values outside of a domain.
+#include <cmath>
+#include <numeric>
+
+#include "kernels/broadcast.hpp"
+#include "kernels/ops/lookup.hpp"
+#include "tests/kernels/node_runner.hpp"
+
+namespace octet::test {
+namespace {
+
+Quantization affine(float scale, int64_t zero_point) {
+  return Quantization::per_tensor({scale, zero_point});
+}
+RawTensor like(DType t, Quantization q = {}) {
+  return {.dtype = t, .shape = {}, .quant = std::move(q), .bytes = {}};
+}
+
+}  // namespace
+
+TEST_CASE("look_up agrees with indexing for every byte and length") {
+  LookupTable t;
+  for (size_t i = 0; i < 256; ++i)
+    t.bytes[i] = static_cast<uint8_t>(i * 167 + 13);
+  std::vector<uint8_t> in(700), out(701), want(700);
+  for (size_t i = 0; i < in.size(); ++i) {
+    in[i] = static_cast<uint8_t>(i * 31 + i / 256);
+    want[i] = t.bytes[in[i]];
+  }
+  for (size_t n : {0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 700}) {
+    std::fill(out.begin(), out.end(), uint8_t{0x5a});
+    look_up(t, in.data(), out.data(), n);
+    CHECK(std::equal(want.begin(), want.begin() + static_cast<ptrdiff_t>(n), out.begin()));
+    CHECK(out[n] == 0x5a);
+  }
+}
+
+TEST_CASE("16-bit functions, small and large enough for a table") {
+  for (int32_t n : {64, 40000}) {
+    std::vector<int16_t> q(static_cast<size_t>(n)), want(q.size());
+    for (size_t i = 0; i < q.size(); ++i) {
+      q[i] = static_cast<int16_t>(static_cast<int>(i * 7919) % 65536 - 32768);
+      const double y = std::tanh(static_cast<double>(q[i]) / 4096);
+      want[i] = static_cast<int16_t>(std::min(std::nearbyint(y * 32768), 32767.0));
+    }
+    NodeRunner r{OpKind::TANH,
+                 NoAttrs{},
+                 {RawTensor::of<int16_t>({n}, q, affine(1.0f / 4096, 0))},
+                 {like(DType::int16, affine(1.0f / 32768, 0))}};
+    r.expect(want);
+  }
+}
+
+TEST_CASE("16-bit arithmetic") {
+  NodeRunner r{OpKind::MUL,
+               BinaryAttrs{},
+               {RawTensor::of<int16_t>({4}, {-32768, 1000, 3, 32767}, affine(0.5f, 0)),
+                RawTensor::of<int16_t>({4}, {2, -7, 3, 32767}, affine(1, 0))},
+               {like(DType::int16, affine(1, 0))}};
+  r.expect<int16_t>({-32768, -3500, 4, 32767});  // 4.5 to even
+}
+
+TEST_CASE("outside of the domain a quantized function saturates towards its limit") {
+  const auto in = RawTensor::of<int8_t>({3}, {-10, 0, 10}, affine(0.1f, 0));
+  NodeRunner r{OpKind::LOG, NoAttrs{}, {in}, {like(DType::int8, affine(0.01f, 0))}};
+  r.expect<int8_t>({-128, -128, 0});
+  r.kind = OpKind::RSQRT;
+  r.expect<int8_t>({127, 127, 100});
+  r.kind = OpKind::SQRT;
+  r.expect<int8_t>({0, 0, 100});
+  NodeRunner f{OpKind::LOG, NoAttrs{}, {RawTensor::of<float>({2}, {-1, 0})}, {like(DType::float32)}};
+  auto got = f.run(0);
+  REQUIRE(got.ok());
+  CHECK(std::isnan((*got)[0].as<float>()[0]));
+  CHECK((*got)[0].as<float>()[1] == -INFINITY);
+}
+
+TEST_CASE("quantized division by zero") {
+  NodeRunner r{OpKind::DIV,
+               BinaryAttrs{},
+               {RawTensor::of<int8_t>({4}, {5, -5, 0, 8}, affine(1, 0)),
+                RawTensor::of<int8_t>({4}, {1, 1, 1, 3}, affine(1, 1))},
+               {like(DType::int8, affine(0.5f, 7))}};
+  r.expect<int8_t>({127, -128, 7, 15});
+}
+
+TEST_CASE("integer division by zero is an error, overflow wraps around") {
+  NodeRunner r{OpKind::DIV,
+               BinaryAttrs{},
+               {RawTensor::of<int32_t>({2}, {1, 2}), RawTensor::of<int32_t>({2}, {1, 0})},
+               {like(DType::int32)}};
+  CHECK(r.run(0).status().code() == Code::invalid_argument);
+  r.in[0] = RawTensor::of<int32_t>({2}, {INT32_MIN, 7});
+  r.in[1] = RawTensor::of<int32_t>({2}, {-1, -1});
+  r.expect<int32_t>({INT32_MIN, -7});
+  r.kind = OpKind::MUL;
+  r.expect<int32_t>({INT32_MIN, -7});
+  NodeRunner m{OpKind::FLOOR_MOD, NoAttrs{}, {r.in[0], r.in[1]}, {like(DType::int32)}};
+  m.expect<int32_t>({0, 0});
+  NodeRunner p{OpKind::POW,
+               NoAttrs{},
+               {RawTensor::of<int32_t>({1}, {2}), RawTensor::of<int32_t>({1}, {-1})},
+               {like(DType::int32)}};
+  CHECK(!p.run(0).ok());
+}
+
+TEST_CASE("operands with different scales compare as real numbers") {
+  NodeRunner r{OpKind::EQUAL,
+               NoAttrs{},
+               {RawTensor::of<int8_t>({4}, {2, 3, -128, 0}, affine(0.5f, 0)),
+                RawTensor::of<int8_t>({4}, {11, 12, -54, 10}, affine(1, 10))},
+               {like(DType::boolean)}};
+  r.expect<uint8_t>({1, 0, 1, 1});
+  r.kind = OpKind::LESS;
+  r.expect<uint8_t>({0, 1, 0, 0});
+}
+
+TEST_CASE("shapes that depend on data wait for it; wrong ones are errors") {
+  NodeRunner r{OpKind::MEAN,
+               ReduceAttrs{},
+               {RawTensor::of<float>({2, 2}, {1, 2, 3, 4}), RawTensor::of<int32_t>({1}, {2})},
+               {like(DType::float32)}};
+  CHECK(r.infer().status().code() == Code::corrupt_model);
+  r.in[1].known = false;
+  auto shapes = r.infer();
+  REQUIRE(shapes.ok());
+  CHECK(shapes->deferred);
+  for (OpKind k : {OpKind::ARG_MAX, OpKind::TOPK_V2, OpKind::RFFT2D}) {
+    NodeRunner d = r;
+    d.kind = k;
+    if (k == OpKind::TOPK_V2) d.out.push_back(like(DType::int32));
+    auto later = d.infer();
+    REQUIRE(later.ok());
+    CHECK(later->deferred);
+    d.in[1] = RawTensor::of<int32_t>({1}, {99});
+    CHECK(!d.infer().ok());
+  }
+  NodeRunner w{OpKind::WHERE,
+               NoAttrs{},
+               {RawTensor::of<uint8_t>({2}, {1, 0}, {}, DType::boolean)},
+               {like(DType::int64)}};
+  w.in[0].known = false;
+  REQUIRE(w.infer().ok());
+  CHECK(w.infer()->deferred);
+  NodeRunner a{OpKind::ADD,
+               BinaryAttrs{},
+               {RawTensor::of<float>({2}, {1, 2}), RawTensor::of<float>({3}, {1, 2, 3})},
+               {like(DType::float32)}};
+  CHECK(!a.infer().ok());
+  a.in[1] = RawTensor::of<int32_t>({2}, {1, 2});
+  CHECK(!a.run(0).ok());
+}
+
+TEST_CASE("broadcasting of three operands, by blocks and by element") {
+  const Shape out{3, 4, 5}, shapes[] = {{3, 1, 5}, {4, 1}, {}};
+  const Broadcast plan(out, shapes);
+  std::vector<int32_t> a(15), b(4), c{1000000}, got(60), want(60);
+  std::iota(a.begin(), a.end(), 1);
+  std::iota(b.begin(), b.end(), 1);
+  for (size_t i = 0; i < 60; ++i)
+    want[i] = a[i / 20 * 5 + i % 5] * 100 + b[i / 5 % 4] + c[0];
+  ThreadPool pool(1);
+  const void* in[] = {a.data(), b.data(), c.data()};
+  const size_t bytes[] = {4, 4, 4};
+  plan.run(
+      pool, in, bytes, got.data(), 4,
+      [](const void* const* x, void* y, size_t n, const void*) {
+        for (size_t i = 0; i < n; ++i)
+          static_cast<int32_t*>(y)[i] = static_cast<const int32_t*>(x[0])[i] * 100 +
+                                        static_cast<const int32_t*>(x[1])[i] +
+                                        static_cast<const int32_t*>(x[2])[i];
+      },
+      nullptr);
+  CHECK(got == want);
+  plan.for_each(0, 60,
+                [&](size_t i, const auto& at) { CHECK(a[at[0]] * 100 + b[at[1]] + c[at[2]] == want[i]); });
+}
+
+TEST_CASE("spectrum of a real image") {
+  // 3 x 6, lengths without a power of two and with padding of the rows; against the definition.
+  std::vector<float> x(18);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>((i * 7) % 11) - 4;
+  NodeRunner r{OpKind::RFFT2D,
+               NoAttrs{},
+               {RawTensor::of<float>({3, 6}, x), RawTensor::of<int32_t>({2}, {3, 10})},
+               {like(DType::complex64)}};
+  auto got = r.run(0);
+  REQUIRE_MESSAGE(got.ok(), got.status().message());
+  const RawTensor& y = (*got)[0];
+  CHECK(y.shape == Shape{3, 6});
+  std::vector<float> parts(36);
+  std::memcpy(parts.data(), y.bytes.data(), 36 * sizeof(float));
+  for (size_t u = 0; u < 3; ++u)
+    for (size_t v = 0; v < 6; ++v) {
+      double re = 0, im = 0;
+      for (size_t i = 0; i < 3; ++i)
+        for (size_t j = 0; j < 6; ++j) {
+          const double angle = -2 * M_PI * (static_cast<double>(u * i) / 3 + static_cast<double>(v * j) / 10);
+          re += static_cast<double>(x[i * 6 + j]) * std::cos(angle);
+          im += static_cast<double>(x[i * 6 + j]) * std::sin(angle);
+        }
+      CHECK(static_cast<double>(parts[(u * 6 + v) * 2]) == doctest::Approx(re).epsilon(1e-5));
+      CHECK(std::fabs(static_cast<double>(parts[(u * 6 + v) * 2 + 1]) - im) < 1e-4);
+    }
+  NodeRunner a{OpKind::COMPLEX_ABS,
+               NoAttrs{},
+               {RawTensor::of<float>({2}, {3, 4, -5, 12}, {}, DType::complex64)},
+               {like(DType::float32)}};
+  a.expect<float>({5, 13});
+}
+
+}  // namespace octet::test
