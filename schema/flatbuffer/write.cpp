@@ -134,7 +134,11 @@ class Writer {
       zero_point.push_back(a.zero_point);
     }
     const auto scales = fbb_.CreateVector(scale);
-    const auto zero_points = fbb_.CreateVector(zero_point);
+    // Tables may share a vector. Symmetric weights have only zeros, eight bytes per channel.
+    auto known = zero_points_of_.find(zero_point);
+    if (known == zero_points_of_.end())
+      known = zero_points_of_.emplace(zero_point, fbb_.CreateVector(zero_point)).first;
+    const auto zero_points = known->second;
     wire::QuantizationParametersBuilder b(fbb_);
     b.add_scale(scales);
     b.add_zero_point(zero_points);
@@ -254,6 +258,7 @@ class Writer {
   flatbuffers::FlatBufferBuilder fbb_{1 << 16};
   std::vector<Offset<wire::Buffer>> buffers_;
   std::map<std::pair<const void*, size_t>, uint32_t> buffer_of_;
+  std::map<std::vector<int64_t>, Offset<flatbuffers::Vector<int64_t>>> zero_points_of_;
   std::vector<Offset<wire::OperatorCode>> codes_;
   std::map<std::tuple<int32_t, int32_t, std::string>, uint32_t> code_of_;
 };
