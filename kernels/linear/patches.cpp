@@ -66,8 +66,24 @@ class Patches final : public Kernel {
     const int64_t ow = window % g_.out[2], oh = window / g_.out[2] % g_.out[1];
     const int64_t od = window / g_.out[2] / g_.out[1] % g_.out[0], b = window / g_.pixels_out();
     const size_t bytes = static_cast<size_t>(g_.in_channels) * element_;
+    const int64_t left = ow * g_.stride[2] - g_.pad_before[2];
+    const bool whole_rows =
+        !g_.transposed && g_.dilation[2] == 1 && left >= 0 && left + g_.kernel[2] <= g_.in[2];
     for (int64_t kd = 0; kd < g_.kernel[0]; ++kd)
-      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh)
+      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
+        if (whole_rows) {  // the taps of one row are neighbours
+          const auto id = g_.source(0, od, kd), ih = g_.source(1, oh, kh);
+          const size_t row = static_cast<size_t>(g_.kernel[2]) * bytes;
+          if (id && ih)
+            std::memcpy(
+                to,
+                x + static_cast<size_t>(((b * g_.in[0] + *id) * g_.in[1] + *ih) * g_.in[2] + left) * bytes,
+                row);
+          else
+            std::fill_n(to, row, padding_);
+          to += row;
+          continue;
+        }
         for (int64_t kw = 0; kw < g_.kernel[2]; ++kw, to += bytes) {
           const auto id = g_.source(0, od, kd), ih = g_.source(1, oh, kh), iw = g_.source(2, ow, kw);
           if (id && ih && iw)
@@ -77,6 +93,7 @@ class Patches final : public Kernel {
           else
             std::fill_n(to, bytes, padding_);
         }
+      }
   }
 
   Geometry g_;

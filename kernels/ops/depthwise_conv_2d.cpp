@@ -62,11 +62,17 @@ KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
 
 // XNNPACK's depthwise kernels end at 25 taps and have no multiplier; beyond, it multiplies one group at a
 // time as a matrix. With a few outputs per group that is 3 to 25 times slower than our own kernel, with eight
-// or more it is faster.
+// or more it is faster. On x86 our own is ahead from 5x5 on.
+#if defined(__x86_64__) || defined(__i386__)
+constexpr int64_t kXnnpackTaps = 9;
+#else
+constexpr int64_t kXnnpackTaps = 25;
+#endif
+
 KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   OCTET_ASSIGN(const linear::Convolution c, convolution(n));
   const int64_t multiplier = c.g.group_out();
-  const bool kernel_exists = multiplier == 1 && c.g.taps() <= 25;
+  const bool kernel_exists = multiplier == 1 && c.g.taps() <= kXnnpackTaps;
   if (!kernel_exists && multiplier < 8 && linear::covers_depthwise(n, c).ok())
     return Status::declined("our own kernel is faster");
   return xnn::convolution(n, c, true, pool);

@@ -1,9 +1,9 @@
 // Pooling over blocks of channels that the compiler turns into vectors.
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "kernels/linear/simd.hpp"
 #include "kernels/ops/pool_2d.hpp"
 
 namespace octet::pool {
@@ -11,11 +11,7 @@ namespace {
 
 constexpr int64_t kBlock = 32;  // channels at a time
 
-// Nearest integer of |x| < 2^22, half to even: adding 1.5 * 2^23 leaves the integer in the low bits. Unlike
-// lrintf it vectorizes.
-int32_t round_small(float x) {
-  return std::bit_cast<int32_t>(x + 12582912.0f) - 0x4B400000;
-}
+using linear::round_small;
 
 template <class T, class Acc, Mode mode>
 void accumulate(Acc* acc, const T* x, int64_t channels) {
@@ -97,6 +93,52 @@ void run(const Pooling& p, const RunArgs& args) {
   });
 }
 
+// Averages of bytes, a run of output pixels at a time. A window that leaves the input has fewer taps.
+void average_bytes(const Pooling& p, const RunArgs& args) {
+  const auto* x = static_cast<const std::byte*>(args.in[0]);
+  auto* y = static_cast<std::byte*>(args.out[0]);
+  const auto row_kernel = p.dtype == DType::int8 ? average_kernels().s8 : average_kernels().u8;
+  // Columns [left, right) have their windows inside the input's width.
+  const int64_t left = std::min(p.out_w, (p.left + p.stride_w - 1) / p.stride_w);
+  const int64_t room = p.in_w - p.filter_w + p.left;
+  const int64_t right = room < 0 ? left : std::clamp(room / p.stride_w + 1, left, p.out_w);
+  args.pool.for_range(static_cast<size_t>(p.batch * p.out_h), 1, [&](size_t begin, size_t end) {
+    ptrdiff_t offsets[kMaxTaps];
+    for (auto row = static_cast<int64_t>(begin); row < static_cast<int64_t>(end); ++row) {
+      const Span h = clip(row % p.out_h, p.stride_h, p.top, p.filter_h, p.in_h);
+      const std::byte* image = x + row / p.out_h * p.in_h * p.in_w * p.channels;
+      const auto run = [&](int64_t from, int64_t count) {
+        if (count <= 0) return;
+        const Span w = clip(from, p.stride_w, p.left, p.filter_w, p.in_w);
+        int64_t taps = 0;
+        for (int64_t ih = h.begin; ih < h.end; ++ih)
+          for (int64_t iw = w.begin; iw < w.end; ++iw)
+            offsets[taps++] = (ih * p.in_w + iw) * p.channels;
+        for (int64_t c = 0; c < p.channels; c += kAverageLanes)
+          row_kernel({.base = image + c,
+                      .step = static_cast<ptrdiff_t>(p.stride_w * p.channels),
+                      .offsets = offsets,
+                      .taps = taps,
+                      .pixels = count,
+                      .shift = static_cast<int32_t>(p.x.zero_point * taps),
+                      .ratio = p.x.scale / p.y.scale,
+                      .divisor = static_cast<float>(taps),
+                      .lo = static_cast<float>(p.bounds.lo - p.y.zero_point),
+                      .hi = static_cast<float>(p.bounds.hi - p.y.zero_point),
+                      .zero = static_cast<int32_t>(p.y.zero_point),
+                      .out = y + (row * p.out_w + from) * p.channels + c,
+                      .out_step = static_cast<ptrdiff_t>(p.channels),
+                      .width = std::min(kAverageLanes, p.channels - c)});
+      };
+      for (int64_t ow = 0; ow < left; ++ow)
+        run(ow, 1);
+      run(left, right - left);
+      for (int64_t ow = right; ow < p.out_w; ++ow)
+        run(ow, 1);
+    }
+  });
+}
+
 template <class T>
 void run(const Pooling& p, const RunArgs& args) {
   if (p.mode == Mode::max) return run<T, Mode::max>(p, args);
@@ -113,6 +155,11 @@ KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
   const int64_t area = std::min(p.filter_h, p.in_h) * std::min(p.filter_w, p.in_w);
   if (p.dtype == DType::int16) return Status::declined("int16");
   if (p.dtype != DType::float32 && area > (int64_t{1} << 15)) return Status::declined("a very large window");
+  if (p.mode == Mode::average && p.dtype != DType::float32 && area <= kMaxTaps)
+    return make_kernel([p](const RunArgs& args) -> Status {
+      average_bytes(p, args);
+      return {};
+    });
   return make_kernel([p](const RunArgs& args) -> Status {
     switch (p.dtype) {
       case DType::int8: run<int8_t>(p, args); break;
