@@ -48,6 +48,7 @@ struct NodeDesc {
   const Attrs* attrs = nullptr;
   std::span<const TensorDesc> in;
   std::span<const TensorDesc> out;  // during inference the shapes are those the model declares
+  std::span<const TensorDesc> intermediates = {};  // LSTM: quantization of what lies between its parts
 
   template <class T>
   const T& attr() const {

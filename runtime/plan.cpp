@@ -251,6 +251,8 @@ NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shape
     t.in.push_back(one(v));
   for (ValueId v : n.outputs)
     t.out.push_back(one(v));
+  for (ValueId v : n.intermediates)
+    t.intermediates.push_back(one(v));
   return t;
 }
 

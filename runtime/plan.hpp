@@ -78,8 +78,8 @@ bool is_run_by_executor(OpKind kind);
 
 // Descriptions of a node's tensors for kernels and shape inference. `shapes` is per value of the graph.
 struct NodeTensors {
-  std::vector<TensorDesc> in, out;
-  NodeDesc desc(const Node& n) const { return {n.kind, &n.attrs, in, out}; }
+  std::vector<TensorDesc> in, out, intermediates;
+  NodeDesc desc(const Node& n) const { return {n.kind, &n.attrs, in, out, intermediates}; }
 };
 NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shapes);
 

@@ -186,8 +186,12 @@ Result<Prepared> prepare(const OpCase& c, Form form) {
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     const CaseTensor& ct = c.inputs[i];
     p.names.push_back(fmt::format("in{}", i));
-    TensorDesc t{
-        .name = p.names.back(), .dtype = ct.dtype, .shape = ct.shape, .quant = {}, .absent = ct.absent};
+    TensorDesc t{.name = p.names.back(),
+                 .dtype = ct.dtype,
+                 .shape = ct.shape,
+                 .quant = {},
+                 .absent = ct.absent,
+                 .is_variable = ct.variable};
     std::vector<double> v = ct.values;
     if (!ct.absent && v.empty()) {
       v.resize(static_cast<size_t>(ct.shape.elements()));
@@ -258,8 +262,12 @@ Result<std::vector<std::vector<std::byte>>> run(const Prepared& p, const Impleme
   ThreadPool pool(threads);
   OCTET_ASSIGN(auto kernel, impl.create(p.node(), pool));
   std::vector<const void*> in;
-  for (size_t i = 0; i < p.in.size(); ++i)
-    in.push_back(p.in[i].absent ? nullptr : p.bytes[i].data());
+  std::vector<std::vector<std::byte>> states;
+  states.reserve(p.in.size());  // pointers into it stay
+  for (size_t i = 0; i < p.in.size(); ++i) {
+    if (p.in[i].is_variable) states.push_back(p.bytes[i]);
+    in.push_back(p.in[i].absent ? nullptr : p.in[i].is_variable ? states.back().data() : p.bytes[i].data());
+  }
   std::vector<std::vector<std::byte>> out;
   std::vector<void*> out_pointers;
   for (const TensorDesc& t : p.out) {

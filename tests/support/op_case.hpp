@@ -25,6 +25,7 @@ struct CaseTensor {
   DType dtype = DType::float32;
   bool constant = false;
   bool absent = false;
+  bool variable = false;  // state: every run starts from its own copy of the values
 };
 inline CaseTensor random_tensor(Shape s, double lo = -1, double hi = 1) {
   return {s, lo, hi, {}};
@@ -38,6 +39,11 @@ inline CaseTensor given(Shape s, std::vector<double> v, DType t = DType::float32
 inline CaseTensor ints(std::vector<double> v) {  // a constant 1-D int32 tensor: axes, shapes, paddings
   const auto n = static_cast<int32_t>(v.size());
   return given(Shape{n}, std::move(v), DType::int32);
+}
+inline CaseTensor state_tensor(Shape s, double lo = 0, double hi = 0) {
+  CaseTensor t = random_tensor(s, lo, hi);
+  t.variable = true;
+  return t;
 }
 inline CaseTensor absent_tensor() {
   CaseTensor t;
