@@ -134,8 +134,14 @@ Status equalize(Graph& g, FusionReport& report) {
                                      [&](double x) { return std::fabs(std::log(x)) >= kSettled; });
     if (!changed) continue;
     const std::vector<double> none(total[p].size(), 0.0);
-    OCTET_TRY(scale_and_shift_output(ed, pairs[p].first, inverse_of(total[p]), none));
-    OCTET_TRY(scale_and_shift_input(ed, pairs[p].second, total[p], none));
+    // Biases may leave the range of float where no weight does; both halves or none.
+    const Node before = ed.node(pairs[p].first);
+    if (Status a = scale_and_shift_output(ed, pairs[p].first, inverse_of(total[p]), none); !a.ok()) continue;
+    if (Status b = scale_and_shift_input(ed, pairs[p].second, total[p], none); !b.ok()) {
+      for (size_t slot = 0; slot < before.inputs.size(); ++slot)
+        ed.set_input(pairs[p].first, slot, before.inputs[slot]);
+      continue;
+    }
     report.entries.push_back(
         {"equalize", fmt::format("{} + {}", node_name(g, pairs[p].first), node_name(g, pairs[p].second))});
   }

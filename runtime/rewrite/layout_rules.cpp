@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/infer.hpp"
 #include "runtime/rewrite/affine_op.hpp"
 #include "runtime/rewrite/linear_op.hpp"
 #include "runtime/rewrite/rule.hpp"
@@ -20,8 +21,13 @@ constexpr std::array kElementwise = {
     ADD,      SUB, MUL,  DIV,        RELU,   RELU6, RELU_N1_TO_1, RELU_0_TO_1, ABS,     NEG,
     EXP,      LOG, SQRT, RSQRT,      SQUARE, SIN,   COS,          FLOOR,       CEIL,    TANH,
     LOGISTIC, ELU, GELU, HARD_SWISH, SIGN,   ROUND, POW,          LEAKY_RELU,  MINIMUM, MAXIMUM};
+constexpr std::array kReductions = {SUM, MEAN, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD};
 constexpr std::array kMul = {MUL};
 constexpr std::array kGates = {LOGISTIC, TANH};
+
+bool is_one_of(std::span<const OpKind> kinds, OpKind k) {
+  return std::find(kinds.begin(), kinds.end(), k) != kinds.end();
+}
 
 // The operand beside `slot`, when the operator has two: it must be a constant.
 bool other_is_constant(const Site& s) {
@@ -176,19 +182,69 @@ bool can_reach_activation(const Site& s) {
   const NodeId source = source_of(s);
   if (source < 0) return false;
   const Node& n = s.ed.node(source);
-  const bool takes_activation =
-      linear_form(n.kind) != nullptr ||
-      std::find(kArithmetic.begin(), kArithmetic.end(), n.kind) != kArithmetic.end();
+  const bool takes_activation = linear_form(n.kind) != nullptr || is_one_of(kArithmetic, n.kind);
   const auto c = clamp_op(s.graph(), s.consumer());
   return takes_activation && c && c->x_slot == s.slot && can_move(s);
 }
 
+bool keeps_axes(const Node& n) {
+  const auto* a = std::get_if<ReduceAttrs>(&n.attrs);
+  return a != nullptr && a->keep_dims;
+}
+
+// Through operators that a TRANSPOSE can pass, with no other readers, `v` comes to a TRANSPOSE.
+bool reaches_transpose(const Site& s, ValueId v) {
+  while (s.ed.is_exclusive(v)) {
+    const Node& next = s.ed.node(s.ed.consumers(v)[0]);
+    if (next.outputs.size() != 1) return false;
+    if (next.kind == TRANSPOSE) return next.inputs[0] == v && permutation_of(s.graph(), next).has_value();
+    const bool passes =
+        is_one_of(kElementwise, next.kind) || (is_one_of(kReductions, next.kind) && keeps_axes(next));
+    if (!passes) return false;
+    for (ValueId other : next.inputs)
+      if (other != v && (other == kNoValue || !s.value(other).is_constant())) return false;
+    v = next.outputs[0];
+  }
+  return false;
+}
+
 // TRANSPOSE -> f -> TRANSPOSE: moved behind f, the first one meets the second.
 bool can_meet(const Site& s) {
-  const ValueId out = s.consumer().outputs[0];
-  if (!s.ed.is_exclusive(out)) return false;
-  const Node& next = s.ed.node(s.ed.consumers(out)[0]);
-  return next.kind == TRANSPOSE && next.inputs[0] == out && permutation_of(s.graph(), next) && can_move(s);
+  return can_move(s) && reaches_transpose(s, s.consumer().outputs[0]);
+}
+
+bool can_pass_reduction(const Site& s) {
+  const auto p = permutation_of(s.graph(), s.producer());
+  if (!p || s.slot != 0 || s.consumer().inputs.size() != 2 || !keeps_axes(s.consumer())) return false;
+  const auto axes = ints_of(s.value(s.consumer().inputs[1]));
+  if (!axes || !s.output().has_rank || s.output().shape.rank() != s.between().shape.rank()) return false;
+  for (int64_t axis : *axes)
+    if (!normalize_axis(axis, static_cast<int>(p->size()))) return false;
+  return reaches_transpose(s, s.consumer().outputs[0]);
+}
+
+Status pass_reduction(Site& s) {
+  const auto p = *permutation_of(s.graph(), s.producer());
+  std::vector<int32_t> axes;
+  const ValueId x = s.producer().inputs[0], between = s.consumer().inputs[0], out = s.consumer().outputs[0];
+  Value reduced = s.value(x);
+  for (int64_t axis : *ints_of(s.value(s.consumer().inputs[1]))) {
+    axes.push_back(p[static_cast<size_t>(*normalize_axis(axis, static_cast<int>(p.size())))]);
+    reduced.shape[axes.back()] = 1;
+    if (!reduced.shape_signature.empty()) reduced.shape_signature[static_cast<size_t>(axes.back())] = 1;
+  }
+  for (NodeId n : {s.producer_id, s.consumer_id})
+    s.ed.add_origins(n, n);
+  s.ed.set_input(s.consumer_id, 1,
+                 s.ed.add_constant(node_name(s.graph(), s.consumer_id) + "/axes", DType::int32,
+                                   Shape{static_cast<int32_t>(axes.size())}, Constant::of(axes)));
+  s.ed.graph().value(between).shape = reduced.shape;
+  s.ed.graph().value(between).shape_signature = reduced.shape_signature;
+  s.ed.set_input(s.producer_id, 0, between);
+  s.ed.set_input(s.consumer_id, 0, x);
+  s.ed.set_outputs(s.consumer_id, {between});
+  s.ed.set_outputs(s.producer_id, {out});
+  return {};
 }
 
 // TRANSPOSE -> {LOGISTIC, MUL} -> TRANSPOSE: x * sigmoid(x) with the transposed x read twice.
@@ -242,6 +298,8 @@ constexpr Rule kRules[] = {
      kLayouts, kClamps, can_reach_activation, move},
     {"TRANSPOSE past element-wise", "TRANSPOSE -> F -> TRANSPOSE => F -> TRANSPOSE -> TRANSPOSE", kTranspose,
      kElementwise, can_meet, move},
+    {"TRANSPOSE past reduction", "TRANSPOSE -> SUM(axis kept) -> TRANSPOSE => SUM -> TRANSPOSE -> TRANSPOSE",
+     kTranspose, kReductions, can_pass_reduction, pass_reduction},
     {"TRANSPOSE past x * sigmoid(x)",
      "TRANSPOSE -> (LOGISTIC, MUL) -> TRANSPOSE => (LOGISTIC, MUL) -> TRANSPOSE -> TRANSPOSE", kGates, kMul,
      is_gate, move_gate},

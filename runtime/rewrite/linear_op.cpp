@@ -124,20 +124,42 @@ int64_t LinearOp::in_channel(int64_t i) const {
   return group * per_group + i / in_inner_ % per_group;
 }
 
+namespace {
+
+struct Parameters {
+  std::vector<double> weights, bias;
+  bool bias_needed = false;
+};
+
+Parameters scaled_output(const LinearOp& op, const std::vector<double>& scale,
+                         const std::vector<double>& shift) {
+  Parameters p{doubles(op.weights()), std::vector<double>(static_cast<size_t>(op.out_channels()), 0.0)};
+  if (op.bias() != nullptr) p.bias = doubles(*op.bias());
+  for (size_t i = 0; i < p.weights.size(); ++i)
+    p.weights[i] *= scale[static_cast<size_t>(op.out_channel(static_cast<int64_t>(i)))];
+  for (size_t o = 0; o < p.bias.size(); ++o) {
+    p.bias[o] = p.bias[o] * scale[o] + shift[o];
+    p.bias_needed = p.bias_needed || shift[o] != 0;
+  }
+  return p;
+}
+
+}  // namespace
+
 Status scale_and_shift_output(GraphEditor& ed, NodeId n, const std::vector<double>& scale,
                               const std::vector<double>& shift) {
   const auto op = LinearOp::of(ed.graph(), ed.node(n));
   if (!op) return Status::internal("not a linear operator");
-  std::vector<double> w = doubles(op->weights()), b(static_cast<size_t>(op->out_channels()), 0.0);
-  if (op->bias() != nullptr) b = doubles(*op->bias());
-  for (size_t i = 0; i < w.size(); ++i)
-    w[i] *= scale[static_cast<size_t>(op->out_channel(static_cast<int64_t>(i)))];
-  bool bias_needed = false;
-  for (size_t o = 0; o < b.size(); ++o) {
-    b[o] = b[o] * scale[o] + shift[o];
-    bias_needed = bias_needed || shift[o] != 0;
-  }
-  return store(ed, n, op->form(), w, b, bias_needed);
+  const Parameters p = scaled_output(*op, scale, shift);
+  return store(ed, n, op->form(), p.weights, p.bias, p.bias_needed);
+}
+
+bool can_scale_and_shift_output(const Graph& g, const Node& n, const std::vector<double>& scale,
+                                const std::vector<double>& shift) {
+  const auto op = LinearOp::of(g, n);
+  if (!op) return false;
+  const Parameters p = scaled_output(*op, scale, shift);
+  return fits(p.weights) && fits(p.bias);
 }
 
 Status scale_and_shift_input(GraphEditor& ed, NodeId n, const std::vector<double>& scale,

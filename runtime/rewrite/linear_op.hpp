@@ -50,6 +50,9 @@ class LinearOp {
 // outside of float.
 Status scale_and_shift_output(GraphEditor& ed, NodeId n, const std::vector<double>& scale,
                               const std::vector<double>& shift);
+// Whether that would succeed.
+bool can_scale_and_shift_output(const Graph& g, const Node& n, const std::vector<double>& scale,
+                                const std::vector<double>& shift);
 // x' = scale * x + shift per input channel in front of the operator, into weights and bias.
 Status scale_and_shift_input(GraphEditor& ed, NodeId n, const std::vector<double>& scale,
                              const std::vector<double>& shift);

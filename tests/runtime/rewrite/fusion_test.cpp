@@ -1,44 +1,15 @@
 // Every row of the rule tables: where it fires, where it must not, and that the result stays the same.
-#include <array>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <functional>
-#include <set>
 
-#include "runtime/rewrite/rewriter.hpp"
-#include "tests/support/graph_builder.hpp"
-#include "tests/support/interpreter.hpp"
+#include "tests/runtime/rewrite/rule_case.hpp"
 
 namespace octet::test {
 namespace {
 
 using enum OpKind;
 using Kind = Activation::Kind;
-using Kinds = std::vector<OpKind>;
-
-struct Case {
-  std::string name;
-  std::string rule;  // of the tables
-  bool fires;
-  std::function<void(GraphBuilder&)> build;
-  Kinds expected;  // operators afterwards, in order; empty: as before
-  std::function<void(const Graph&)> check = {};
-  std::function<Result<FusionReport>(Graph&)> rewrite = fuse;
-};
-
-Kinds kinds_of(const Graph& g) {
-  Kinds k;
-  for (const Node& n : g.nodes)
-    k.push_back(n.kind);
-  return k;
-}
-
-std::string text(const Kinds& kinds) {
-  std::string s;
-  for (OpKind k : kinds)
-    s += (s.empty() ? "" : " ") + std::string(name_of(k));
-  return s;
-}
 
 Activation act_of(const Graph& g, size_t node = 0) {
   return *activation_of(g.nodes[node].attrs);
@@ -54,8 +25,8 @@ ValueId vec(GraphBuilder& b, int32_t channels) {
   return b.random({channels}, 0.5f, 2.0f);
 }
 
-std::vector<Case> after_conv() {
-  std::vector<Case> cases;
+std::vector<RuleCase> after_conv() {
+  std::vector<RuleCase> cases;
   struct Form {
     const char* name;
     std::function<ValueId(GraphBuilder&)> conv;  // four output channels
@@ -225,8 +196,8 @@ std::vector<Case> after_conv() {
   return cases;
 }
 
-std::vector<Case> before_conv() {
-  std::vector<Case> cases;
+std::vector<RuleCase> before_conv() {
+  std::vector<RuleCase> cases;
   auto norm = [](GraphBuilder& b, ValueId x, int32_t c) {
     return b.op(ADD, {b.op(MUL, {x, vec(b, c)}), vec(b, c)});
   };
@@ -317,8 +288,8 @@ std::vector<Case> before_conv() {
   return cases;
 }
 
-std::vector<Case> arithmetic() {
-  std::vector<Case> cases;
+std::vector<RuleCase> arithmetic() {
+  std::vector<RuleCase> cases;
   for (OpKind k : {ADD, SUB, MUL, DIV})
     cases.push_back({fmt::format("{} then RELU", name_of(k)),
                      "activation",
@@ -351,27 +322,6 @@ std::vector<Case> arithmetic() {
                    [](GraphBuilder& b) {
                      const ValueId y = b.output(b.op(ADD, {image(b), vec(b, 3)}));
                      b.output(b.op(RELU, {y}));
-                   },
-                   {}});
-  cases.push_back({"clamps that are RELU6",
-                   "merge clamps",
-                   true,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(MINIMUM, {b.op(MAXIMUM, {b.scalar(0), image(b)}), b.scalar(6)}));
-                   },
-                   {RELU6}});
-  cases.push_back({"clamps that are RELU_0_TO_1",
-                   "merge clamps",
-                   true,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(MINIMUM, {b.op(RELU, {image(b)}), b.scalar(1)}));
-                   },
-                   {RELU_0_TO_1}});
-  cases.push_back({"clamps without a name",
-                   "merge clamps",
-                   false,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(MINIMUM, {b.op(MAXIMUM, {image(b), b.scalar(0.1f)}), b.scalar(6)}));
                    },
                    {}});
   cases.push_back({"MUL of MUL",
@@ -419,8 +369,54 @@ std::vector<Case> arithmetic() {
   return cases;
 }
 
-std::vector<Case> padding() {
-  std::vector<Case> cases;
+std::vector<RuleCase> branches() {
+  std::vector<RuleCase> cases;
+  auto grouped = [](GraphBuilder& b, int32_t axis = 3) {
+    const std::vector<ValueId> x = b.multi(SPLIT, {b.ints({3}), image(b, 4)}, SplitAttrs{.num_splits = 2},
+                                           {DType::float32, DType::float32});
+    std::vector<ValueId> y;
+    for (ValueId part : x)
+      y.push_back(b.transpose_conv(part, {.out = 3, .stride = 2, .bias = y.empty()}));
+    return b.op(CONCATENATION, y, ConcatAttrs{.axis = axis});
+  };
+  const Kinds folded{SPLIT, TRANSPOSE_CONV, TRANSPOSE_CONV, CONCATENATION};
+  cases.push_back({"batch norm behind grouped TRANSPOSE_CONV", "arithmetic into branches", true,
+                   [grouped](GraphBuilder& b) {
+                     b.output(b.op(ADD, {b.op(MUL, {grouped(b), vec(b, 6)}), vec(b, 6)}));
+                   },
+                   folded});
+  cases.push_back({"MUL behind a CONCATENATION of rows",
+                   "arithmetic into branches",
+                   false,
+                   [grouped](GraphBuilder& b) {
+                     b.output(b.op(MUL, {grouped(b, 1), vec(b, 3)}));
+                   },
+                   {}});
+  cases.push_back({"MUL behind a CONCATENATION with an input",
+                   "arithmetic into branches",
+                   false,
+                   [](GraphBuilder& b) {
+                     const ValueId x = image(b);
+                     const ValueId y = b.op(CONCATENATION, {x, b.conv_2d(x, {})}, ConcatAttrs{.axis = 3});
+                     b.output(b.op(MUL, {y, vec(b, 7)}));
+                   },
+                   {}});
+  cases.push_back({"RELU behind grouped TRANSPOSE_CONV", "activation into branches", true,
+                   [grouped](GraphBuilder& b) { b.output(b.op(RELU, {grouped(b, 1)})); }, folded});
+  cases.push_back({"RELU behind a CONCATENATION with an input",
+                   "activation into branches",
+                   false,
+                   [](GraphBuilder& b) {
+                     const ValueId x = image(b);
+                     const ValueId y = b.op(CONCATENATION, {x, b.conv_2d(x, {})}, ConcatAttrs{.axis = 3});
+                     b.output(b.op(RELU, {y}));
+                   },
+                   {}});
+  return cases;
+}
+
+std::vector<RuleCase> padding() {
+  std::vector<RuleCase> cases;
   auto conv = [&](std::string name, bool fires, std::vector<int32_t> amounts, GraphBuilder::Conv c,
                   Kinds want) {
     cases.push_back({std::move(name), "pad as SAME", fires,
@@ -465,48 +461,23 @@ std::vector<Case> padding() {
   return cases;
 }
 
-std::vector<Case> all_cases_of_fusion() {
-  std::vector<Case> all;
-  for (auto list : {after_conv(), before_conv(), arithmetic(), padding()})
+std::vector<RuleCase> all_cases_of_fusion() {
+  std::vector<RuleCase> all;
+  for (auto list : {after_conv(), before_conv(), arithmetic(), branches(), padding()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
-}
-
-void check_case(const Case& c) {
-  GraphBuilder b;
-  c.build(b);
-  const Graph before = b.build();
-  Graph after = before;
-  const auto report = c.rewrite(after);
-  REQUIRE_MESSAGE(report.ok(), report.status().message());
-  INFO(report->to_string());
-  CHECK((report->count(c.rule) > 0) == c.fires);
-  CHECK(text(kinds_of(after)) == text(c.expected.empty() ? kinds_of(before) : c.expected));
-  if (c.check) c.check(after);
-  const auto d = difference(before, after, random_inputs(before, 7));
-  REQUIRE_MESSAGE(d.ok(), d.status().message());
-  CHECK(*d <= 1e-5);
 }
 
 }  // namespace
 
 TEST_CASE("fusion rules fire and decline") {
-  for (const Case& c : all_cases_of_fusion()) {
-    SUBCASE(c.name.c_str()) {
-      INFO(c.name);
-      check_case(c);
-    }
-  }
+  run_cases(all_cases_of_fusion());
 }
 
 TEST_CASE("every fusion rule has a case where it fires and one where it declines") {
-  std::set<std::string> fires, declines;
-  for (const Case& c : all_cases_of_fusion())
-    (c.fires ? fires : declines).insert(c.rule);
-  for (const Rule& r : fusion_rules()) {
-    CHECK_MESSAGE(fires.count(std::string(r.name)) == 1, r.name);
-    CHECK_MESSAGE(declines.count(std::string(r.name)) == 1, r.name);
-  }
+  check_coverage(fusion_rules(), all_cases_of_fusion());
+  check_coverage(branch_rules(), all_cases_of_fusion());
+  check_coverage(padding_rules(), all_cases_of_fusion());
 }
 
 }  // namespace octet::test
