@@ -69,7 +69,8 @@ bool can_distribute(const Site& s) {
 }
 
 Status distribute(Site& s) {
-  for (const Share& share : *shares(s)) {
+  const std::vector<Share> parts = *shares(s);
+  for (const Share& share : parts) {
     OCTET_TRY(scale_and_shift_output(s.ed, share.node, share.scale, share.shift));
     s.ed.add_origins(share.node, s.consumer_id);
   }
@@ -87,7 +88,8 @@ bool can_activate(const Site& s) {
 
 Status activate(Site& s) {
   const auto c = clamp_op(s.graph(), s.consumer());
-  for (NodeId n : *branches(s)) {
+  const std::vector<NodeId> nodes = *branches(s);
+  for (NodeId n : nodes) {
     Activation& act = *activation_of(s.ed.edit(n).attrs);
     act = *tighten(act, c->lo, c->hi);
     s.ed.add_origins(n, s.consumer_id);

@@ -228,7 +228,8 @@ Status pass_reduction(Site& s) {
   std::vector<int32_t> axes;
   const ValueId x = s.producer().inputs[0], between = s.consumer().inputs[0], out = s.consumer().outputs[0];
   Value reduced = s.value(x);
-  for (int64_t axis : *ints_of(s.value(s.consumer().inputs[1]))) {
+  const auto old_axes = *ints_of(s.value(s.consumer().inputs[1]));
+  for (int64_t axis : old_axes) {
     axes.push_back(p[static_cast<size_t>(*normalize_axis(axis, static_cast<int>(p.size())))]);
     reduced.shape[axes.back()] = 1;
     if (!reduced.shape_signature.empty()) reduced.shape_signature[static_cast<size_t>(axes.back())] = 1;

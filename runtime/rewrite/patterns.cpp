@@ -207,6 +207,11 @@ std::vector<Pattern> find_patterns(const Graph& g) {
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       const auto m = match_formula(ed, *formula, static_cast<NodeId>(i));
       if (!m || m->constants.at("%eps").tensor != kNoValue) continue;
+      // (x - mean) alone is a root mean square norm as well: the wider group came first.
+      const bool known = std::any_of(found.begin(), found.end(), [&](const Pattern& p) {
+        return std::find(p.nodes.begin(), p.nodes.end(), static_cast<NodeId>(i)) != p.nodes.end();
+      });
+      if (known) continue;
       Pattern p;
       p.nodes.assign(m->nodes.begin(), m->nodes.end());
       p.input = m->values.at("x");

@@ -123,7 +123,7 @@ Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> ta
 }
 
 Result<FusionReport> fuse(Graph& g) {
-  const std::array cleanup = {cleanup_rules()};
+  const std::array cleanup = {cleanup_rules(), layout_rules()};
   const std::array tables = {cleanup_rules(), fusion_rules(), branch_rules(), padding_rules(),
                              layout_rules()};
   OCTET_ASSIGN(FusionReport report, rewrite(g, cleanup));

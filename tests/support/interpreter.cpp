@@ -66,9 +66,10 @@ Result<double> difference(const Graph& a, const Graph& b, const std::vector<Cons
     }
     const auto p = x.constant.as<float>(), q = y.constant.as<float>();
     for (size_t k = 0; k < p.size(); ++k) {
+      if (p[k] == q[k] || (std::isnan(p[k]) && std::isnan(q[k]))) continue;
       const double d = std::fabs(static_cast<double>(p[k]) - static_cast<double>(q[k]));
       worst = std::isnan(d) ? HUGE_VAL : std::max(worst, d);
-      peak = std::max(peak, std::fabs(static_cast<double>(p[k])));
+      if (std::isfinite(p[k])) peak = std::max(peak, std::fabs(static_cast<double>(p[k])));
     }
   }
   return worst / peak;
