@@ -129,7 +129,7 @@ struct TensorRule {
     same_as_input,   // the quantization of input `a`
     same_as_output,  // for inputs: the quantization of output `a` (concatenation and its like)
     fixed,           // scale and zero point given by the operator itself
-    keep,            // not quantized: indices, axes, shapes, booleans stay what they are
+    keep,            // not quantized: indices, axes, shapes, booleans; only a tensor of DType `a` if a >= 0
   };
   Kind kind = Kind::keep;
   int a = -1, b = -1;

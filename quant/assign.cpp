@@ -105,8 +105,12 @@ class Assigner {
   }
 
   std::string why_not_tensor(ValueId v, const TensorRule& rule) const {
-    if (v == kNoValue || !is_float(g_.value(v).dtype)) return {};
+    if (v == kNoValue) return {};
     const Value& value = g_.value(v);
+    if (rule.kind == Kind::keep && rule.a >= 0 && value.dtype != static_cast<DType>(rule.a))
+      return fmt::format("has an int8 form only from {}, '{}' is {}", name_of(static_cast<DType>(rule.a)),
+                         value.name, name_of(value.dtype));
+    if (!is_float(value.dtype)) return {};
     if (value.dtype != DType::float32)
       return fmt::format("tensor '{}' is {}", value.name, name_of(value.dtype));
     const bool is_constant_role = rule.kind == Kind::weights || rule.kind == Kind::bias;

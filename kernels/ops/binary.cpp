@@ -128,12 +128,40 @@ std::unique_ptr<Kernel> zip_kernel(const NodeDesc& n, F f) {  // out = f(a, b, b
   });
 }
 
+// The int8 form of POW keeps its exponent in float32: 1.9999998 instead of 2 has no real result on negative
+// numbers.
+bool has_float_exponent(const NodeDesc& n) {
+  return n.kind == OpKind::POW && is_small_quantized(n.in[0].dtype) && n.in[1].dtype == DType::float32;
+}
+
+KernelResult pow_float_exponent(const NodeDesc& n) {
+  OCTET_ASSIGN(const Affine from, affine_of(n.in[0]));
+  OCTET_ASSIGN(const Affine to, affine_of(n.out[0]));
+  const DType t = n.in[0].dtype;
+  return dispatch<int8_t, uint8_t, int16_t>(t, unsupported_type(n.in[0]), [&](auto type) -> KernelResult {
+    using T = typename decltype(type)::type;
+    return make_kernel([plan = broadcast_of(n), from, to](const RunArgs& args) -> Status {
+      const T* x = static_cast<const T*>(args.in[0]);
+      const auto* exponent = static_cast<const float*>(args.in[1]);
+      T* out = static_cast<T*>(args.out[0]);
+      args.pool.for_range(plan.elements(), kGrain, [&](size_t begin, size_t end) {
+        plan.for_each(begin, end, [&](size_t i, const auto& at) {
+          const double e = static_cast<double>(exponent[at[1]]);
+          out[i] = quantize<T>(std::pow(dequantize(x[at[0]], from), e), to);
+        });
+      });
+      return {};
+    });
+  });
+}
+
 }  // namespace
 
 KernelResult binary_reference(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
-  if (b.dtype != a.dtype) return unsupported_type(b);
   if (out.dtype != a.dtype) return unsupported_type(out);
+  if (has_float_exponent(n)) return pow_float_exponent(n);
+  if (b.dtype != a.dtype) return unsupported_type(b);
   const OpKind kind = n.kind;
   const Activation act = fused_of(n);
   if (a.dtype == DType::float32)
@@ -169,19 +197,22 @@ KernelResult binary_reference(const NodeDesc& n, ThreadPool&) {
 
 KernelResult binary_table_octet(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
-  if (!is_byte(a.dtype) || b.dtype != a.dtype || out.dtype != a.dtype) return declined_type(a.dtype);
-  if (a.quant.empty() || b.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
-  OCTET_ASSIGN(const Affine qa, affine_of(a));
-  OCTET_ASSIGN(const Affine qb, affine_of(b));
-  OCTET_ASSIGN(const Affine qo, affine_of(out));
   const bool first = a.is_known() && a.elements() == 1, second = b.is_known() && b.elements() == 1;
+  if (!is_byte(a.dtype) || out.dtype != a.dtype) return declined_type(a.dtype);
+  if (b.dtype != a.dtype && !has_float_exponent(n)) return Status::declined("mixed types");
   if (!first && !second) return Status::declined("no operand is a constant scalar");
-  auto value = [](const TensorDesc& t, const Affine& q) {
+  if (b.dtype != a.dtype && !second) return Status::declined("the exponent varies");
+  if (a.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
+  auto value = [](const TensorDesc& t) -> Result<double> {
+    if (t.dtype == DType::float32) return static_cast<double>(t.as<float>()[0]);
+    OCTET_ASSIGN(const Affine q, affine_of(t));
     return t.dtype == DType::int8 ? dequantize(t.as<int8_t>()[0], q) : dequantize(t.as<uint8_t>()[0], q);
   };
+  OCTET_ASSIGN(const double c, value(second ? b : a));
+  OCTET_ASSIGN(const Affine from, affine_of(second ? a : b));
+  OCTET_ASSIGN(const Affine to, affine_of(out));
   const Activation act = fused_of(n);
-  const double c = second ? value(b, qb) : value(a, qa);
-  const LookupTable table = make_table(a.dtype, second ? qa : qb, out.dtype, qo, [&](double x) {
+  const LookupTable table = make_table(a.dtype, from, out.dtype, to, [&](double x) {
     return activate(act, second ? binary_real(n.kind, x, c) : binary_real(n.kind, c, x));
   });
   return make_lookup_kernel(table, static_cast<size_t>(out.elements()), second ? 0 : 1);
@@ -225,10 +256,19 @@ OCTET_BINARY(DIV, activation(), 1, 1, 1, kNoOther)
 OCTET_BINARY(MAXIMUM, same_as_output(0), 1, 2, 4)
 OCTET_BINARY(MINIMUM, same_as_output(0), 1, 2, 4)
 OCTET_BINARY(SQUARED_DIFFERENCE, activation(), 1, 2, 2)
-OCTET_BINARY(POW, activation(), 1, 1, 1, kNoOther)
 OCTET_BINARY(FLOOR_DIV, activation(), 2, 3, 3, "int8 without scales: plain integers")
 OCTET_BINARY(FLOOR_MOD, activation(), 1, 2, 2, "int8 without scales: plain integers")
 OCTET_BINARY(ATAN2, activation(), 1, 1, 1, kNoOther)
 #undef OCTET_BINARY
+
+const OpSpec& spec_POW() {
+  static const OpSpec spec = [] {
+    OpSpec s = make(OpKind::POW, activation(), 1, 1, 1,
+                    "int8 works in Octet, with a float32 exponent; TensorFlow Lite has no int8 form");
+    s.quant = QuantRule::of({activation(), keep()}, {activation()});
+    return s;
+  }();
+  return spec;
+}
 
 }  // namespace octet

@@ -185,10 +185,13 @@ const OpSpec& spec_CAST() {
     s.kind = OpKind::CAST;
     s.infer = infer_same;
     s.reference = {"reference", cast};
-    s.quant = QuantRule::none("changes the element type itself; its result has no scale");
+    // The numbers of a bool fit any integer type as they are: int8 with scale 1.
+    TensorRule only_bool = keep();
+    only_bool.a = static_cast<int>(DType::boolean);
+    s.quant = QuantRule::of({only_bool}, {fixed(1, 0)});
     s.sharing = Sharing::in_place;
     s.version_int8 = 3;
-    s.notes = "float to integer saturates, NaN becomes 0";
+    s.notes = "float to integer saturates, NaN becomes 0; int8 form only from bool, with scale 1";
     return s;
   }();
   return spec;

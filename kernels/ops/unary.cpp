@@ -201,7 +201,7 @@ OCTET_UNARY(CEIL, Fast::xnnpack, activation(), 1, 1, kNoOther)
 OCTET_UNARY(ROUND, Fast::xnnpack, activation(), 1, 1, kNoOther)
 OCTET_UNARY(SIN, Fast::none, activation(), 1, 1, kNoOther)
 OCTET_UNARY(COS, Fast::none, activation(), 1, 1, kNoOther)
-OCTET_UNARY(SIGN, Fast::loop, activation(), 1, 1, kNoOther)
+OCTET_UNARY(SIGN, Fast::loop, fixed(1, 0), 1, 1, kNoOther)
 #undef OCTET_UNARY
 
 }  // namespace octet

@@ -128,6 +128,14 @@ std::vector<OpCase> unary_cases() {
     cases.push_back(conversion(fmt::format("{}", name_of(t)), OpKind::NEG, NoAttrs{},
                                given({5}, {-7, -1, 0, 1, 1e6}, t, false), t, [](double x) { return -x; }));
   }
+  // The int8 form of CAST: a bool as int8 of scale 1.
+  OpCase from_bool = conversion("bool to float32", OpKind::CAST, CastAttrs{},
+                                given({5}, {0, 1, 1, 0, 1}, DType::boolean, false), DType::float32,
+                                [](double x) { return x; });
+  cases.push_back(from_bool);
+  cases.push_back(conversion("float32 to int32", OpKind::CAST, CastAttrs{},
+                             given({4}, {-2.7, 2.7, 0.5, 1e12}, DType::float32, false), DType::int32,
+                             [](double x) { return x > 2147483647 ? 2147483647 : std::trunc(x); }));
   return cases;
 }
 

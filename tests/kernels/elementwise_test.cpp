@@ -75,6 +75,17 @@ TEST_CASE("outside of the domain a quantized function saturates towards its limi
   CHECK((*got)[0].as<float>()[1] == -INFINITY);
 }
 
+TEST_CASE("the exponent of an int8 power is a float: squares of negative numbers exist") {
+  const auto base = RawTensor::of<int8_t>({4}, {-4, -3, 0, 5}, affine(0.5f, 0));
+  NodeRunner r{OpKind::POW,
+               NoAttrs{},
+               {base, RawTensor::of<float>({1}, {2})},
+               {like(DType::int8, affine(0.25f, -10))}};
+  r.expect<int8_t>({6, -1, -10, 15});
+  r.in[1] = RawTensor::of<float>({4}, {1, 3, 0, -1});
+  r.expect<int8_t>({-18, -24, -6, -8});  // -3.375 / 0.25 = -13.5 and 0.4 / 0.25 = 1.6
+}
+
 TEST_CASE("quantized division by zero") {
   NodeRunner r{OpKind::DIV,
                BinaryAttrs{},
