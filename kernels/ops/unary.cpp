@@ -1,5 +1,7 @@
 // Element-wise operators of one input. 8-bit: one table of 256 bytes. 16-bit: a table of 65536 entries for
 // large tensors. float32: XNNPACK where it has a vectorized kernel that is precise enough.
+#include <cmath>
+
 #include "kernels/infer.hpp"
 #include "kernels/ops/lookup.hpp"
 #include "kernels/ops/unary_functions.hpp"
@@ -15,6 +17,7 @@ constexpr size_t kGrain = 1024;  // elements of a transcendental function worth 
 float evaluate(OpKind kind, const UnaryFunction& f, float x) {
   if (x < 0 && (kind == OpKind::LOG || kind == OpKind::SQRT || kind == OpKind::RSQRT))
     return std::numeric_limits<float>::quiet_NaN();
+  if (x == 0 && kind == OpKind::RSQRT) return 1 / x;  // -0 gives -inf
   return static_cast<float>(f(static_cast<double>(x)));
 }
 
@@ -142,6 +145,10 @@ KernelResult float_loop(const NodeDesc& n, ThreadPool&) {
     case OpKind::ABS: return loop_kernel(count, [](float x) OCTET_INLINE { return __builtin_fabsf(x); });
     case OpKind::NEG: return loop_kernel(count, [](float x) OCTET_INLINE { return -x; });
     case OpKind::SQUARE: return loop_kernel(count, [](float x) OCTET_INLINE { return x * x; });
+    // Not XNNPACK's: its log of infinity and NaN, square root of infinity and 1 / sqrt(0) are not IEEE 754's.
+    case OpKind::LOG: return loop_kernel(count, [](float x) { return std::log(x); });
+    case OpKind::SQRT: return loop_kernel(count, [](float x) { return std::sqrt(x); });
+    case OpKind::RSQRT: return loop_kernel(count, [](float x) { return 1.0f / std::sqrt(x); });
     case OpKind::SIGN:
       return loop_kernel(count, [](float x) OCTET_INLINE { return x > 0 ? 1.0f : x < 0 ? -1.0f : x; });
     default: return Status::declined("no loop");
@@ -190,10 +197,9 @@ OCTET_UNARY(TANH, Fast::xnnpack, fixed(1.0f / 128, 0), 2, 3, "int16 output scale
 OCTET_UNARY(ABS, Fast::loop, activation(), 2, 3)
 OCTET_UNARY(NEG, Fast::loop, activation(), 1, 1, kNoOther)
 OCTET_UNARY(EXP, Fast::xnnpack, activation(), 2, 2)
-OCTET_UNARY(LOG, Fast::xnnpack, activation(), 2, 2,
-            "int8: inputs that are not positive give the lowest value")
-OCTET_UNARY(SQRT, Fast::xnnpack, activation(), 1, 1, kNoOther)
-OCTET_UNARY(RSQRT, Fast::xnnpack, activation(), 2, 3,
+OCTET_UNARY(LOG, Fast::loop, activation(), 2, 2, "int8: inputs that are not positive give the lowest value")
+OCTET_UNARY(SQRT, Fast::loop, activation(), 1, 1, kNoOther)
+OCTET_UNARY(RSQRT, Fast::loop, activation(), 2, 3,
             "int8: inputs that are not positive give the highest value")
 OCTET_UNARY(SQUARE, Fast::loop, activation(), 1, 1, kNoOther)
 OCTET_UNARY(FLOOR, Fast::xnnpack, activation(), 1, 1, kNoOther)

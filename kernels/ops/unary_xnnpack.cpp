@@ -13,9 +13,6 @@ xnn_unary_operator operator_of(OpKind kind) {
     case OpKind::LOGISTIC: return xnn_unary_sigmoid;
     case OpKind::TANH: return xnn_unary_tanh;
     case OpKind::EXP: return xnn_unary_exp;
-    case OpKind::LOG: return xnn_unary_log;
-    case OpKind::SQRT: return xnn_unary_square_root;
-    case OpKind::RSQRT: return xnn_unary_reciprocal_square_root;
     case OpKind::FLOOR: return xnn_unary_floor;
     case OpKind::CEIL: return xnn_unary_ceiling;
     case OpKind::ROUND: return xnn_unary_bankers_rounding;

@@ -86,6 +86,35 @@ TEST_CASE("the exponent of an int8 power is a float: squares of negative numbers
   r.expect<int8_t>({-18, -24, -6, -8});  // -3.375 / 0.25 = -13.5 and 0.4 / 0.25 = 1.6
 }
 
+TEST_CASE("special values of float functions: every implementation gives what the reference gives") {
+  const std::vector<float> x{0,     -0.0f,  -1,   -100,  100,      -1e-3f,    1e-3f,
+                             1e10f, -1e10f, 2.5f, -2.5f, INFINITY, -INFINITY, NAN};
+  const auto n = static_cast<int32_t>(x.size());
+  for (OpKind kind :
+       {OpKind::RELU, OpKind::RELU6, OpKind::ELU, OpKind::HARD_SWISH, OpKind::LOGISTIC, OpKind::TANH,
+        OpKind::ABS, OpKind::NEG, OpKind::EXP, OpKind::LOG, OpKind::SQRT, OpKind::RSQRT, OpKind::SQUARE,
+        OpKind::FLOOR, OpKind::CEIL, OpKind::ROUND, OpKind::SIGN, OpKind::GELU}) {
+    CAPTURE(name_of(kind));
+    NodeRunner r{kind, NoAttrs{}, {RawTensor::of<float>({n}, x)}, {like(DType::float32)}};
+    if (kind == OpKind::GELU) r.attrs = GeluAttrs{};
+    const auto reference = r.run(0);
+    REQUIRE(reference.ok());
+    const auto want = (*reference)[0].as<float>();
+    for (size_t k = 1; k <= find_spec(kind)->fast.size(); ++k) {
+      const auto fast = r.run(k);
+      if (!fast.ok()) continue;
+      const auto got = (*fast)[0].as<float>();
+      for (size_t i = 0; i < x.size(); ++i) {
+        CAPTURE(x[i]);
+        if (std::isfinite(want[i]))
+          CHECK(got[i] == doctest::Approx(want[i]).epsilon(1e-5));
+        else
+          CHECK((std::isnan(want[i]) ? std::isnan(got[i]) : got[i] == want[i]));
+      }
+    }
+  }
+}
+
 TEST_CASE("quantized division by zero") {
   NodeRunner r{OpKind::DIV,
                BinaryAttrs{},
