@@ -1,7 +1,6 @@
 #include "kernels/ops/parts.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/ops/rearrange.hpp"
 
@@ -16,8 +15,9 @@ void copy_rows(std::byte* dst, int64_t dst_step, const std::byte* src, int64_t s
   if (rows == 1) return copy_unless_shared(dst, src, bytes, pool);
   pool.for_range(static_cast<size_t>(rows), static_cast<size_t>(std::max<int64_t>(1, kGrainBytes / bytes)),
                  [&](size_t begin, size_t end) {
-                   for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r)
-                     std::memcpy(dst + r * dst_step, src + r * src_step, static_cast<size_t>(bytes));
+                   const auto r = static_cast<int64_t>(begin);
+                   copy_strided(bytes, src + r * src_step, src_step, dst + r * dst_step, dst_step,
+                                static_cast<int64_t>(end) - r);
                  });
 }
 

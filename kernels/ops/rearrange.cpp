@@ -34,16 +34,12 @@ CopyUnits copier_of(int64_t unit) {
     case 16: return copy_units<16>;
     case 24: return copy_units<24>;
     case 32: return copy_units<32>;
+    case 48: return copy_units<48>;
     case 64: return copy_units<64>;
+    case 96: return copy_units<96>;
+    case 128: return copy_units<128>;
     default: return nullptr;
   }
-}
-
-void copy_strided(int64_t unit, const std::byte* src, int64_t src_step, std::byte* dst, int64_t dst_step,
-                  int64_t n) {
-  if (const CopyUnits copy = copier_of(unit); copy != nullptr) return copy(src, src_step, dst, dst_step, n);
-  for (int64_t i = 0; i < n; ++i)
-    std::memcpy(dst + i * dst_step, src + i * src_step, static_cast<size_t>(unit));
 }
 
 // A table that is an arithmetic progression becomes a step.
@@ -59,6 +55,13 @@ void straighten(SourceAxis& a, int64_t& base) {
 }
 
 }  // namespace
+
+void copy_strided(int64_t unit, const std::byte* src, int64_t src_step, std::byte* dst, int64_t dst_step,
+                  int64_t n) {
+  if (const CopyUnits copy = copier_of(unit); copy != nullptr) return copy(src, src_step, dst, dst_step, n);
+  for (int64_t i = 0; i < n; ++i)
+    std::memcpy(dst + i * dst_step, src + i * src_step, static_cast<size_t>(unit));
+}
 
 void Rearrangement::set_fill(const void* value) {
   std::memcpy(fill.data(), value, element);

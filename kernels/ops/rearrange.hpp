@@ -93,6 +93,10 @@ KernelResult create_moved(const NodeDesc& n, ThreadPool&) {
   });
 }
 
+// `n` pieces of `unit` bytes each, at steps in bytes.
+void copy_strided(int64_t unit, const std::byte* src, int64_t src_step, std::byte* dst, int64_t dst_step,
+                  int64_t n);
+
 // Nothing happens when the planner has put both in one place.
 void copy_unless_shared(void* dst, const void* src, int64_t bytes, ThreadPool& pool);
 
