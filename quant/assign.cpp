@@ -7,6 +7,7 @@
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "quant/response.hpp"
 #include "quant/same_scale.hpp"
 #include "quant/scales.hpp"
 
@@ -138,7 +139,7 @@ class Assigner {
     for (size_t v = 0; v < g_.values.size(); ++v) {
       const Observer* observer = observers_[v];
       if (observer == nullptr || !is_moving(static_cast<ValueId>(v))) continue;
-      Range r = observer->range();
+      Range r = observer->range(response_to(static_cast<ValueId>(v)));
       if (const NodeId p = uses_.producer[v]; p >= 0) {
         if (const Activation* act = activation_of(node(p).attrs); act != nullptr) {
           const RealRange bound = range_of(*act);
@@ -147,6 +148,7 @@ class Assigner {
       }
       groups_.set_range(static_cast<ValueId>(v), {std::min(r.min, 0.0f), std::max(r.max, 0.0f)},
                         observer->extremes());
+      add_end_points(static_cast<ValueId>(v), *observer);
       if (observer->oddities().any())
         report(keys[v],
                "calibration saw " + oddities_text(observer->oddities()) + " values; they were left out");
@@ -159,6 +161,22 @@ class Assigner {
         if (is_moving(op.outputs[j]) && rule.kind == Kind::fixed) groups_.pin(op.outputs[j], rule.value);
       }
     }
+  }
+
+  // When the one reader of `v` works element by element, what counts is the error behind it.
+  Response response_to(ValueId v) const {
+    const auto& readers = uses_.consumers[static_cast<size_t>(v)];
+    if (readers.size() != 1 || !is_int8(static_cast<size_t>(readers[0]))) return nullptr;
+    if (std::find(g_.outputs.begin(), g_.outputs.end(), v) != g_.outputs.end()) return nullptr;
+    return response_of(g_, readers[0], v);
+  }
+
+  // Many values at an end of the range: something was clamped there.
+  void add_end_points(ValueId v, const Observer& observer) {
+    constexpr float kMany = 0.005f;
+    const Range share = observer.share_at_ends(), seen = observer.extremes();
+    if (share.min >= kMany && seen.min != 0) groups_.add_point(v, {seen.min, static_cast<double>(share.min)});
+    if (share.max >= kMany && seen.max != 0) groups_.add_point(v, {seen.max, static_cast<double>(share.max)});
   }
 
   // --- same-scale groups ---
@@ -177,9 +195,13 @@ class Assigner {
         if (!is_real(p.value)) continue;
         if (!is_moving(p.value)) {
           // A constant that is all the output can be (a table to gather from) must fit into the range.
+          const auto values = g_.value(p.value).constant.as<float>();
           Oddities odd;
-          if (only_constants_in)
-            groups_.widen(anchor->value, range_of_constant(g_.value(p.value).constant.as<float>(), odd));
+          const Range r = range_of_constant(values, odd);
+          if (only_constants_in) groups_.widen(anchor->value, r);
+          // A single number (a fill, a bound) occurs often; how often is not known.
+          if (values.size() == 1 && !odd.any() && values[0] != 0)
+            groups_.add_point(anchor->value, {values[0], 0.05});
         } else if (p.value != anchor->value) {
           const bool shared = !p.is_output && uses_.consumers[static_cast<size_t>(p.value)].size() > 1;
           groups_.join(p.value, anchor->value, shared);
@@ -197,7 +219,7 @@ class Assigner {
       return;
     }
     std::string note;
-    const Affine affine = activation_affine(groups_.range(v), note);
+    const Affine affine = activation_affine(groups_.range(v), note, groups_.points(v));
     a_.values[static_cast<size_t>(v)] = Quantization::per_tensor(affine);
     if (!note.empty()) report(g_.value(v).name, note);
   }
@@ -243,7 +265,11 @@ class Assigner {
 
   Quantization constant_quantization(ValueId v) {
     Oddities odd;
-    const Range r = range_of_constant(g_.value(v).constant.as<float>(), odd);
+    const auto values = g_.value(v).constant.as<float>();
+    const Range r = range_of_constant(values, odd);
+    // One number all over: exact to the last bit, which matters where it is an exponent.
+    if (!odd.any() && r.min == r.max && std::fabs(r.max) >= 64 * kLeastScale)
+      return Quantization::per_tensor({std::fabs(r.max) / 64, 0});
     if (odd.any())
       report(g_.value(v).name,
              "holds " + oddities_text(odd) + " values; they saturate and do not widen its range");

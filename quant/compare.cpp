@@ -101,7 +101,7 @@ std::vector<ValueId> partners(const Graph& a, const Graph& b) {
   for (size_t i = 0; i < a.values.size(); ++i)
     if (const Value& v = a.values[i]; !v.name.empty() && !v.is_constant() && is_float(v.dtype))
       by_name[v.name] = static_cast<ValueId>(i);
-  std::vector<ValueId> result(b.values.size(), kNoValue);
+  std::vector<ValueId> result(b.values.size(), kNoValue), taken_by(a.values.size(), kNoValue);
   for (size_t i = 0; i < b.values.size(); ++i) {
     const Value& v = b.values[i];
     if (v.is_constant() || (!is_float(v.dtype) && v.quant.empty())) continue;
@@ -109,7 +109,13 @@ std::vector<ValueId> partners(const Graph& a, const Graph& b) {
     auto it = by_name.find(name);
     if (it == by_name.end() && name.ends_with(kSuffix))
       it = by_name.find(name.substr(0, name.size() - kSuffix.size()));
-    if (it != by_name.end()) result[i] = it->second;
+    if (it == by_name.end()) continue;
+    // A value may be there as integers and as reals; the integers are what it was computed as.
+    ValueId& taken = taken_by[static_cast<size_t>(it->second)];
+    if (taken != kNoValue && is_float(v.dtype)) continue;
+    if (taken != kNoValue) result[static_cast<size_t>(taken)] = kNoValue;
+    taken = static_cast<ValueId>(i);
+    result[i] = it->second;
   }
   return result;
 }

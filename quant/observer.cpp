@@ -87,9 +87,9 @@ Status Observer::merge(const Observer& other) {
   return {};
 }
 
-Range Observer::range() const {
+Range Observer::range(const Response& response) const {
   if (count_ == 0) return {};
-  const Range r = estimate();
+  const Range r = estimate(response);
   // A loaded file may hold anything; a range is finite and ordered whatever it held.
   constexpr float kMost = std::numeric_limits<float>::max();
   const float lo = std::clamp(r.min, -kMost, kMost), hi = std::clamp(r.max, -kMost, kMost);
@@ -128,6 +128,17 @@ Status Observer::load(const nlohmann::json& json) {
   count_ = count;
   odd_ = odd;
   return {};
+}
+
+Range HistogramObserver::share_at_ends() const {
+  if (histogram_.empty()) return {};
+  auto share = [&](float x) {
+    const double bin = std::floor((static_cast<double>(x) - histogram_.left(0)) / histogram_.width());
+    if (!(bin >= 0 && bin < static_cast<double>(histogram_.counts().size()))) return 0.0f;
+    return static_cast<float>(static_cast<double>(histogram_.counts()[static_cast<size_t>(bin)]) /
+                              static_cast<double>(histogram_.total()));
+  };
+  return {share(extremes().min), share(extremes().max)};
 }
 
 void HistogramObserver::save_more(nlohmann::json& json) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
@@ -32,6 +33,9 @@ struct Oddities {
   friend bool operator==(const Oddities&, const Oddities&) = default;
 };
 
+// What the only reader of a tensor makes of each of its values: what an element-wise operator computes.
+using Response = std::function<std::vector<float>(const std::vector<float>&)>;
+
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -43,8 +47,12 @@ class Observer {
   void observe(std::span<const float> values);
   // Fails when the other one is of a different kind.
   Status merge(const Observer& other);
-  // The range to quantize; {0, 0} when no finite value was seen.
-  Range range() const;
+  // The range to quantize; {0, 0} when no finite value was seen. With a response, observers that weigh errors
+  // weigh those of the response.
+  Range range(const Response& response = nullptr) const;
+  // Shares of all values that lie at the least and at the greatest one, as far as that is known: many where
+  // something was clamped.
+  virtual Range share_at_ends() const { return {}; }
 
   int64_t count() const { return count_; }  // finite values seen
   Range extremes() const { return count_ == 0 ? Range{} : seen_; }
@@ -59,7 +67,8 @@ class Observer {
   // `values` are finite and not fills, at least one; `r` are their extremes.
   virtual void accept(std::span<const float> values, Range r) = 0;
   virtual void merge_same(const Observer& other) = 0;
-  virtual Range estimate() const = 0;  // only called with count() > 0
+  // Only called with count() > 0; `response` may be empty.
+  virtual Range estimate(const Response& response) const = 0;
   virtual void save_more(nlohmann::json& json) const = 0;
   virtual Status load_more(const nlohmann::json& json) = 0;
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/op_spec.hpp"
-#include "quant/observer.hpp"
+#include "quant/scales.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
@@ -32,6 +32,8 @@ class Groups {
     sets_[index(find(v))].seen = seen;
   }
   void widen(ValueId v, Range r);
+  // A value that should be represented exactly.
+  void add_point(ValueId v, MassPoint p) { sets_[index(find(v))].points.push_back(p); }
   void pin(ValueId v, Affine a) { sets_[index(find(v))].pin = a; }
 
   // Join the groups of an operator's input and its anchor, unless that harms: different dictated
@@ -40,12 +42,14 @@ class Groups {
   bool join(ValueId input, ValueId anchor, bool shared);
 
   Range range(ValueId v) const { return sets_[index(find(v))].range; }
+  std::span<const MassPoint> points(ValueId v) const { return sets_[index(find(v))].points; }
   std::optional<Affine> pinned(ValueId v) const { return sets_[index(find(v))].pin; }
 
  private:
   struct Set {
     Range range, seen;
     std::optional<Affine> pin;
+    std::vector<MassPoint> points;
   };
   static size_t index(ValueId v) { return static_cast<size_t>(v); }
   ValueId find(ValueId v) const {

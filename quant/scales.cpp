@@ -45,9 +45,39 @@ float best_scale(std::span<const float> w, float reach) {
   return best;
 }
 
+// The scale among a few slightly greater ones that costs least: rounding for the bulk of the values (Q4), and
+// the very error of each point.
+double fit_points(double lo, double scale, std::span<const MassPoint> points) {
+  constexpr double kMostGrowth = 1.04;
+  std::vector<double> candidates{scale};
+  double bulk = 1;
+  for (const MassPoint& p : points) {
+    bulk -= p.share;
+    const double steps = std::floor(std::fabs(static_cast<double>(p.value)) / scale);
+    for (double k = steps; k >= 1 && k >= steps - 12; --k)
+      candidates.push_back(std::fabs(static_cast<double>(p.value)) / k);
+  }
+  double best = scale, least = -1;
+  for (double s : candidates) {
+    if (s < scale || s > kMostGrowth * scale) continue;
+    const double zero = std::clamp(round_even(-128 - lo / s), -128.0, 127.0);
+    double cost = std::max(bulk, 0.0) * s * s / 12;
+    for (const MassPoint& p : points) {
+      const auto x = static_cast<double>(p.value);
+      const double q = std::clamp(round_even(x / s) + zero, -128.0, 127.0);
+      const double error = x - s * (q - zero);
+      cost += p.share * error * error;
+    }
+    if (least >= 0 && cost >= least) continue;
+    least = cost;
+    best = s;
+  }
+  return best;
+}
+
 }  // namespace
 
-Affine activation_affine(Range r, std::string& note) {
+Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> points) {
   note.clear();
   const double lo = std::min(static_cast<double>(r.min), 0.0), hi = std::max(static_cast<double>(r.max), 0.0);
   if (lo == hi) {
@@ -60,6 +90,7 @@ Affine activation_affine(Range r, std::string& note) {
                        kLeastScale);
     scale = static_cast<double>(kLeastScale);
   }
+  scale = fit_points(lo, scale, points);
   const double zero = round_even(-128 - lo / scale);
   return {static_cast<float>(scale), static_cast<int64_t>(std::clamp(zero, -128.0, 127.0))};
 }

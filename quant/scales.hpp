@@ -18,7 +18,13 @@ inline constexpr double kMostBias = 0x1p30;
 
 // (Q3) int8, asymmetric, for a range that is widened to contain 0. `note` says what had to be bent; else
 // empty.
-Affine activation_affine(Range r, std::string& note);
+// Values that are frequent all by themselves (what was clamped to a bound, a fill) should be hit exactly:
+// with `points` the scale may grow by up to 4 % for their sake.
+struct MassPoint {
+  float value = 0;
+  double share = 0;  // of all values
+};
+Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> points = {});
 // The reals that int8 with `a` can hold.
 Range range_of(const Affine& a);
 

@@ -23,10 +23,15 @@ class Entropy final : public HistogramObserver {
   // Divergence between bins [first, last) with the tails added to their end bins, and its 256-level version.
   double divergence(size_t first, size_t last) const {
     const auto counts = histogram().counts();
+    // Exact zeros quantize without any loss; after a ReLU they would drown everything else.
+    const auto count = [&](size_t i) {
+      const bool has_zeros = histogram().left(i) <= 0 && histogram().left(i) + histogram().width() > 0;
+      return static_cast<double>(counts[i] - (has_zeros ? histogram().zeros() : 0));
+    };
     std::vector<double> p(last - first);
     for (size_t i = 0; i < counts.size(); ++i)
-      p[std::clamp(i, first, last - 1) - first] += static_cast<double>(counts[i]);
-    const double total = static_cast<double>(histogram().total());
+      p[std::clamp(i, first, last - 1) - first] += count(i);
+    const double total = std::max(static_cast<double>(histogram().total() - histogram().zeros()), 1.0);
     const size_t bins = p.size();
     double sum = 0;
     for (size_t level = 0; level < kLevels; ++level) {
@@ -35,7 +40,7 @@ class Entropy final : public HistogramObserver {
       size_t used = 0;
       for (size_t i = begin; i < end; ++i) {
         // The levels see only what lies inside the range; what is clipped shows as a difference.
-        inside += static_cast<double>(counts[first + i]);
+        inside += count(first + i);
         used += p[i] > 0 ? 1 : 0;
       }
       for (size_t i = begin; i < end; ++i) {
@@ -47,7 +52,7 @@ class Entropy final : public HistogramObserver {
     return sum;
   }
 
-  Range estimate() const override {
+  Range estimate(const Response&) const override {
     const Range seen = extremes();
     const Histogram& h = histogram();
     const double lo = std::min(static_cast<double>(seen.min), 0.0);

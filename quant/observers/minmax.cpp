@@ -14,7 +14,7 @@ class MinMax final : public Observer {
   // The base class keeps the extremes of every observer; nothing else is needed.
   void accept(std::span<const float>, Range) override {}
   void merge_same(const Observer&) override {}
-  Range estimate() const override { return extremes(); }
+  Range estimate(const Response&) const override { return extremes(); }
   void save_more(nlohmann::json&) const override {}
   Status load_more(const nlohmann::json&) override { return {}; }
 };

@@ -30,7 +30,9 @@ class MovingAverage final : public Observer {
     hi_ += (o.hi_ - hi_) * weight;
     steps_ += o.steps_;
   }
-  Range estimate() const override { return {static_cast<float>(lo_), static_cast<float>(hi_)}; }
+  Range estimate(const Response&) const override {
+    return {static_cast<float>(lo_), static_cast<float>(hi_)};
+  }
   void save_more(nlohmann::json& json) const override {
     json["average"] = {{"steps", steps_}, {"min", lo_}, {"max", hi_}};
   }

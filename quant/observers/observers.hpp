@@ -16,6 +16,9 @@ std::unique_ptr<Observer> make_entropy_observer();
 
 // What the observers that choose from a histogram share.
 class HistogramObserver : public Observer {
+ public:
+  Range share_at_ends() const final;
+
  protected:
   void accept(std::span<const float> values, Range r) final { histogram_.add(values, r.min, r.max); }
   void merge_same(const Observer& other) final {

@@ -26,7 +26,7 @@ class Percentile final : public HistogramObserver {
     }
     return h.left(h.counts().size());
   }
-  Range estimate() const override {
+  Range estimate(const Response&) const override {
     const Range seen = extremes();
     const auto lo = static_cast<double>(seen.min), hi = static_cast<double>(seen.max);
     return {static_cast<float>(std::clamp(quantile(kTail), lo, hi)),
