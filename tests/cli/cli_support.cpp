@@ -1,0 +1,184 @@
+#include "tests/cli/cli_support.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/command.hpp"
+#include "cli/data/npy.hpp"
+#include "schema/flatbuffer/format.hpp"
+
+namespace octet::test {
+namespace fs = std::filesystem;
+
+TempFolder::TempFolder() {
+  std::string name = (fs::temp_directory_path() / "octet-test-XXXXXX").string();
+  path_ = ::mkdtemp(name.data());
+}
+TempFolder::~TempFolder() {
+  std::error_code ec;
+  fs::remove_all(path_, ec);
+}
+std::vector<std::string> TempFolder::names() const {
+  std::vector<std::string> names;
+  for (const auto& e : fs::directory_iterator(path_))
+    names.push_back(e.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Outcome octet(const std::vector<std::string>& args, const std::string& out_to) {
+  const TempFolder folder;
+  const std::string out = out_to.empty() ? folder / "out" : out_to, err = folder / "err";
+  const char* binary = std::getenv("OCTET_BIN");
+  const bool here = binary == nullptr || std::getenv("OCTET_EMULATED") != nullptr;
+  std::vector<const char*> argv{here ? "octet" : binary};
+  for (const std::string& a : args)
+    argv.push_back(a.c_str());
+  argv.push_back(nullptr);
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+    ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+    if (here) {
+      const int code = run_octet(static_cast<int>(argv.size()) - 1, argv.data());
+      std::fflush(nullptr);
+      ::_exit(code);
+    }
+    ::execv(binary, const_cast<char* const*>(argv.data()));
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  Outcome o;
+  o.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  o.out = out_to.empty() ? read_bytes(out) : "";
+  o.err = read_bytes(err);
+  return o;
+}
+
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+std::string read_bytes(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void write_floats(const std::string& path, const std::vector<int64_t>& dims,
+                  const std::vector<float>& values) {
+  std::string bytes = *npy_header(DType::float32, dims);
+  bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  write_bytes(path, bytes);
+}
+std::vector<float> read_floats(const std::string& path, std::vector<int64_t>* dims) {
+  auto source = open_file(path);
+  if (!source.ok()) return {};
+  auto array = NpyArray::open(*std::move(source));
+  if (!array.ok() || array->header().dtype != DType::float32) return {};
+  if (dims != nullptr) *dims = array->header().dims;
+  std::vector<float> values(static_cast<size_t>(array->header().elements()));
+  if (!array->read(0, std::as_writable_bytes(std::span(values))).ok()) return {};
+  return values;
+}
+
+namespace {
+
+ValueId add(Graph& g, const std::string& name, const Shape& shape, const std::vector<float>& values = {}) {
+  Value v;
+  v.name = name;
+  v.shape = shape;
+  if (!values.empty()) v.constant = Constant::of(values);
+  return g.add_value(std::move(v));
+}
+
+Model model_of(Graph g) {
+  Model m;
+  g.name = "main";
+  m.graphs.push_back(std::move(g));
+  return m;
+}
+
+}  // namespace
+
+Model dense_model() {
+  Graph g;
+  const ValueId x = add(g, "x", {1, 4}), y = add(g, "y", {1, 3});
+  const ValueId w = add(g, "w", {3, 4}, {1, 0, 0, 0, 0, 1, 0, 0, 0.5f, 0.5f, -0.5f, 0.25f});
+  const ValueId b = add(g, "b", {3}, {0.5f, 0, -0.25f});
+  Node n;
+  n.kind = OpKind::FULLY_CONNECTED;
+  FullyConnectedAttrs attrs;
+  attrs.act = Activation::Kind::relu;
+  n.attrs = attrs;
+  n.inputs = {x, w, b};
+  n.outputs = {y};
+  g.nodes.push_back(n);
+  g.inputs = {x};
+  g.outputs = {y};
+  return model_of(std::move(g));
+}
+
+Model sum_model() {
+  Graph g;
+  const ValueId a = add(g, "a", {1, 4}), b = add(g, "b", {1, 4}), z = add(g, "z", {1, 4});
+  Node n;
+  n.kind = OpKind::ADD;
+  n.attrs = BinaryAttrs{};
+  n.inputs = {a, b};
+  n.outputs = {z};
+  g.nodes.push_back(n);
+  g.inputs = {a, b};
+  g.outputs = {z};
+  return model_of(std::move(g));
+}
+
+Model picture_model() {
+  Graph g;
+  const ValueId x = add(g, "picture", {1, 6, 6, 3}), y = add(g, "y", {1, 6, 6, 3});
+  Node n;
+  n.kind = OpKind::ABS;
+  n.attrs = NoAttrs{};
+  n.inputs = {x};
+  n.outputs = {y};
+  g.nodes.push_back(n);
+  g.inputs = {x};
+  g.outputs = {y};
+  return model_of(std::move(g));
+}
+
+std::string save(const Model& model, const std::string& path) {
+  const Status s = write_model(model, path);
+  return s.ok() ? path : "";
+}
+
+std::string bmp(int width, int height, const std::vector<uint8_t>& rgb) {
+  const int row = (width * 3 + 3) / 4 * 4, size = 54 + row * height;
+  std::string file(static_cast<size_t>(size), '\0');
+  const auto put = [&](size_t at, uint32_t v, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i)
+      file[at + i] = static_cast<char>(v >> (8 * i));
+  };
+  file[0] = 'B', file[1] = 'M';
+  put(2, static_cast<uint32_t>(size), 4), put(10, 54, 4), put(14, 40, 4);
+  put(18, static_cast<uint32_t>(width), 4), put(22, static_cast<uint32_t>(height), 4), put(26, 1, 2),
+      put(28, 24, 2);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      for (int c = 0; c < 3; ++c)
+        file[static_cast<size_t>(54 + (height - 1 - y) * row + x * 3 + c)] =
+            static_cast<char>(rgb[static_cast<size_t>((y * width + x) * 3 + 2 - c)]);
+  return file;
+}
+
+}  // namespace octet::test

@@ -1,0 +1,59 @@
+// Running the program from tests, and files for it to read.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "schema/core/shape.hpp"
+#include "schema/ir/graph.hpp"
+
+namespace octet::test {
+
+// A folder that goes away with its owner.
+class TempFolder {
+ public:
+  TempFolder();
+  ~TempFolder();
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  // A path inside.
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+  std::vector<std::string> names() const;  // what is inside, sorted
+
+ private:
+  std::string path_;
+};
+
+struct Outcome {
+  int code = -1;  // exit code; 128 + signal
+  std::string out, err;
+
+  nlohmann::json json() const { return nlohmann::json::parse(out, nullptr, false); }
+};
+
+// Run `octet ARGS...`: the binary that OCTET_BIN names, or, where binaries can't start each other (under
+// emulation), the same code in a forked child. `out_to` replaces where standard output goes.
+Outcome octet(const std::vector<std::string>& args, const std::string& out_to = "");
+
+void write_bytes(const std::string& path, const std::string& bytes);
+std::string read_bytes(const std::string& path);
+
+void write_floats(const std::string& path, const std::vector<int64_t>& dims,
+                  const std::vector<float>& values);
+std::vector<float> read_floats(const std::string& path, std::vector<int64_t>* dims = nullptr);
+
+// y = relu(x W^T + b), x of shape 1x4, y of shape 1x3; then softmax when `softmax`.
+Model dense_model();
+// z = a + b, two inputs of shape 1x4.
+Model sum_model();
+// y = relu(conv(x)), x of shape 1x6x6x3: a picture.
+Model picture_model();
+// Write it; returns the path.
+std::string save(const Model& model, const std::string& path);
+
+// A 24-bit BMP; pixels are RGB, top row first.
+std::string bmp(int width, int height, const std::vector<uint8_t>& rgb);
+
+}  // namespace octet::test
