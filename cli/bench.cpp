@@ -273,10 +273,8 @@ void print_profile(const Subject& s) {
     const StepTime& t = s.steps[i];
     if (t.kernel == "none") continue;
     const double us = latency_of(t.us).median;
-    table.add({std::to_string(i), t.kind,
-               t.name.size() > 40 ? "..." + t.name.substr(t.name.size() - 37) : t.name, t.kernel,
-               fmt::format("{:.1f}", us), fmt::format("{:.1f} %", sum > 0 ? 100 * us / sum : 0),
-               count_text(t.macs),
+    table.add({std::to_string(i), t.kind, shorten(t.name), t.kernel, fmt::format("{:.1f}", us),
+               fmt::format("{:.1f} %", sum > 0 ? 100 * us / sum : 0), count_text(t.macs),
                t.macs > 0 ? fmt::format("{:.1f}", static_cast<double>(t.macs) / us / 1000) : ""});
   }
   print(fmt::format("\n{}\n{}\noutside of kernels {:.1f} %", s.path, table.text(), 100 * s.outside_share));

@@ -56,7 +56,7 @@ Status report(const Calibration& c, const std::string& path, const Context& cont
     const Range seen = observer->extremes(), range = observer->range();
     values.push_back(
         {{"name", name}, {"min", seen.min}, {"max", seen.max}, {"range", {range.min, range.max}}});
-    table.add({name, fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max),
+    table.add({shorten(name), fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max),
                fmt::format("{:.6g}", range.min), fmt::format("{:.6g}", range.max)});
     const Oddities& o = observer->oddities();
     if (o.any()) odd.push_back({{"name", name}, {"nan", o.nan}, {"infinite", o.infinite}, {"fill", o.fill}});

@@ -59,6 +59,10 @@ std::string Table::text() const {
   return text;
 }
 
+std::string shorten(const std::string& name, size_t most) {
+  return name.size() <= most ? name : "..." + name.substr(name.size() - most + 3);
+}
+
 std::string bytes_text(int64_t bytes) {
   const double b = static_cast<double>(bytes);
   if (b >= 1e9) return fmt::format("{:.2f} GB", b / 1e9);

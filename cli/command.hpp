@@ -76,6 +76,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// The end of a name that is too long for a table, where names differ most.
+std::string shorten(const std::string& name, size_t most = 48);
 // "3.2 MB", "12.5 kB"; powers of ten.
 std::string bytes_text(int64_t bytes);
 // "1,234,567"

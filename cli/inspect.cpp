@@ -188,10 +188,6 @@ class Inspector {
   }
 
  private:
-  static std::string shorten(const std::string& s) {
-    constexpr size_t kMost = 48;
-    return s.size() <= kMost ? s : "..." + s.substr(s.size() - kMost + 3);
-  }
   static std::string kind_of(const Node& n) {
     if (const auto* c = std::get_if<CustomAttrs>(&n.attrs)) return "CUSTOM:" + c->name;
     if (const auto* u = std::get_if<UnknownAttrs>(&n.attrs)) return u->name;

@@ -279,8 +279,11 @@ std::string help_text(const CLI::App& app) {
     for (const Entry& e : entries)
       if (e.group == group) text += row(left_of(e), description_of(e));
   }
-  if (!app.get_footer().empty()) text += "\n" + app.get_footer() + "\n";
-  text.pop_back();
+  if (!app.get_footer().empty()) text += "\n";
+  for (const std::string& line : split(app.get_footer(), '\n'))
+    text += wrap(line, 0, 0) + "\n";
+  while (text.ends_with("\n"))
+    text.pop_back();
   return text;
 }
 

@@ -23,11 +23,11 @@ std::string errors_table(const std::vector<TensorError>& errors, const std::stri
     const TensorError& e = errors[i];
     const std::string differ = fmt::format("{:.2f} %", 100 * e.mismatch);
     if (e.real)
-      table.add({e.name, e.sqnr_db >= kExactDb ? "equal" : fmt::format("{:.2f}", e.sqnr_db),
+      table.add({shorten(e.name), e.sqnr_db >= kExactDb ? "equal" : fmt::format("{:.2f}", e.sqnr_db),
                  fmt::format("{:.6f}", e.cosine), fmt::format("{:.4g}", e.max_abs),
                  fmt::format("{:.4g}", e.mean_abs), differ});
     else
-      table.add({e.name, "-", "-", "-", "-", differ});
+      table.add({shorten(e.name), "-", "-", "-", "-", differ});
   }
   return table.text();
 }

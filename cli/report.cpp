@@ -28,7 +28,7 @@ Table explain_table(const QuantizeSummary& s) {
                             v.quant.zero_point());
     }
     const auto why = reasons.find(name);
-    table.add({std::to_string(i), std::string(name_of(n.kind)), name, type, quant,
+    table.add({std::to_string(i), std::string(name_of(n.kind)), shorten(name), type, quant,
                why == reasons.end() ? "" : why->second});
   }
   return table;
