@@ -5,57 +5,24 @@
 #include <fmt/format.h>
 #include <random>
 
-#include "cli/args.hpp"
-#include "cli/bench_stats.hpp"
+#include "cli/bench_peak.hpp"
+#include "cli/bench_report.hpp"
 #include "cli/data/convert.hpp"
-#include "cli/machine_state.hpp"
-#include "cli/model_files.hpp"
 
 namespace octet {
 namespace {
-
-struct Args {
-  std::vector<std::string> models, files;
-  int64_t runs = 0, warmup = -1;  // 0 and -1: as many as it takes
-  bool profile = false, versus = false;
-  DataArgs data;
-  ExecArgs exec;
-};
 
 using Clock = std::chrono::steady_clock;
 double microseconds_since(Clock::time_point t) {
   return std::chrono::duration<double, std::micro>(Clock::now() - t).count();
 }
 
-// One line of the profile: a step, its time in all profiled runs.
-struct StepTime {
-  std::string kind, name, kernel;
-  int64_t macs = 0;
-  std::vector<double> us;
-};
-
-// A model under test.
-struct Subject {
-  std::string path;
-  ModelPtr model;
-  std::vector<InputSpec> inputs;
-  std::vector<Shape> shapes;
-  std::unique_ptr<SampleBuffers> buffers;
-  std::vector<std::vector<std::byte>> random;
-  std::vector<ConstTensorView> views;
-  std::unique_ptr<Executor> exec;
-  double load_us = 0, first_us = 0;
-  int64_t macs = 0, peak_rss = 0;
-  std::vector<double> us;
-  std::vector<StepTime> steps;
-  double outside_share = 0;  // of the profiled runs' time that no kernel accounts for
-
-  Result<double> run() {
-    const auto start = Clock::now();
-    OCTET_TRY(exec->run(views).at(path));
-    return microseconds_since(start);
-  }
-};
+// One run, in microseconds.
+Result<double> time_run(Subject& s) {
+  const auto start = Clock::now();
+  OCTET_TRY(s.exec->run(s.views).at(s.path));
+  return microseconds_since(start);
+}
 
 // The same numbers in every call. Reals in [-1, 1]; any value of a quantized integer; 0 for indices.
 void fill_random(std::vector<std::byte>& bytes, const TensorView& out) {
@@ -72,7 +39,7 @@ void fill_random(std::vector<std::byte>& bytes, const TensorView& out) {
   }
 }
 
-Status give_input(Subject& s, const Args& args, const DataOptions& data) {
+Status give_input(Subject& s, const BenchArgs& args, const DataOptions& data) {
   if (!args.files.empty()) {
     OCTET_ASSIGN(Dataset set, Dataset::open(args.files, s.inputs, data).at(s.path));
     s.shapes = set.shapes();
@@ -98,7 +65,7 @@ int64_t macs_of(const Plan& plan, const Step& step) {
   return step.spec->macs(t.desc(n));
 }
 
-Result<Subject> load_subject(const std::string& path, const Args& args, const DataOptions& data) {
+Result<Subject> load_subject(const std::string& path, const BenchArgs& args, const DataOptions& data) {
   Subject s;
   s.path = path;
   reset_peak_rss();
@@ -113,19 +80,19 @@ Result<Subject> load_subject(const std::string& path, const Args& args, const Da
   start = Clock::now();
   OCTET_ASSIGN(s.exec, Executor::create(*s.model, options));
   s.load_us += microseconds_since(start);
-  OCTET_ASSIGN(s.first_us, s.run());
+  OCTET_ASSIGN(s.first_us, time_run(s));
   for (const Step& step : s.exec->plan().steps)
     s.macs += macs_of(s.exec->plan(), step);
   return s;
 }
 
-Status warm_up(Subject& s, const Args& args) {
+Status warm_up(Subject& s, const BenchArgs& args) {
   constexpr double kMostUs = 2e6;
   std::vector<double> times;
   double spent = 0;
   while (args.warmup >= 0 ? static_cast<int64_t>(times.size()) < args.warmup
                           : spent < kMostUs && !is_steady(times, 10, 0.02)) {
-    OCTET_ASSIGN(const double us, s.run());
+    OCTET_ASSIGN(const double us, time_run(s));
     times.push_back(us);
     spent += us;
   }
@@ -134,7 +101,7 @@ Status warm_up(Subject& s, const Args& args) {
 
 // Enough when asked for a number of runs: that many; else when a second has passed and the median is known to
 // 1 % (or ten seconds have passed).
-bool is_enough(const Subject& s, double spent_us, const Args& args) {
+bool is_enough(const Subject& s, double spent_us, const BenchArgs& args) {
   const auto n = static_cast<int64_t>(s.us.size());
   if (args.runs > 0) return n >= args.runs;
   if (n < 30) return spent_us > 20e6 && n >= 3;
@@ -144,7 +111,7 @@ bool is_enough(const Subject& s, double spent_us, const Args& args) {
   return l.high - l.low <= 0.02 * l.median;
 }
 
-Status measure(std::vector<Subject*> subjects, const Args& args) {
+Status measure(std::vector<Subject*> subjects, const BenchArgs& args) {
   for (Subject* s : subjects)
     OCTET_TRY(warm_up(*s, args));
   double spent = 0;
@@ -157,7 +124,7 @@ Status measure(std::vector<Subject*> subjects, const Args& args) {
     // Turn and turn about, in changing order: what the machine does meanwhile meets all alike.
     for (size_t k = 0; k < subjects.size(); ++k) {
       Subject& s = *subjects[round % 2 == 0 ? k : subjects.size() - 1 - k];
-      OCTET_ASSIGN(const double us, s.run());
+      OCTET_ASSIGN(const double us, time_run(s));
       s.us.push_back(us);
       spent += us;
     }
@@ -165,7 +132,7 @@ Status measure(std::vector<Subject*> subjects, const Args& args) {
   }
 }
 
-Status profile(Subject& s, const Args& args) {
+Status profile(Subject& s, const BenchArgs& args) {
   ExecutorOptions options = args.exec.options();
   options.profile = true;
   if (!args.files.empty()) options.input_shapes = s.shapes;
@@ -198,138 +165,13 @@ Status profile(Subject& s, const Args& args) {
   return {};
 }
 
-Json latency_json(const Latency& l) {
-  return {{"min", l.min},
-          {"median", l.median},
-          {"mean", l.mean},
-          {"p90", l.p90},
-          {"p99", l.p99},
-          {"stddev", l.stddev},
-          {"ci95", Json::array({l.low, l.high})}};
-}
-
-Json subject_json(const Subject& s, const Args& args) {
-  const Latency l = latency_of(s.us);
-  double sum = 0;
-  for (const StepTime& t : s.steps)
-    sum += latency_of(t.us).median;
-  Json ops = Json::array();
-  for (size_t i = 0; i < s.steps.size(); ++i) {
-    const StepTime& t = s.steps[i];
-    const double us = latency_of(t.us).median;
-    ops.push_back({{"index", i},
-                   {"kind", t.kind},
-                   {"name", t.name},
-                   {"kernel", t.kernel},
-                   {"us", us},
-                   {"share", sum > 0 ? us / sum : 0},
-                   {"macs", t.macs},
-                   {"gmacs_per_s", us > 0 ? static_cast<double>(t.macs) / us / 1000 : 0}});
-  }
-  const Plan& plan = s.exec->plan();
-  return {{"model", s.path},
-          {"threads", args.exec.threads},
-          {"backend", args.exec.backend},
-          {"load_us", s.load_us},
-          {"first_us", s.first_us},
-          {"runs", s.us.size()},
-          {"latency_us", latency_json(l)},
-          {"macs", s.macs},
-          {"gmacs_per_s", l.median > 0 ? static_cast<double>(s.macs) / l.median / 1000 : 0},
-          {"arena_bytes", plan.arena_bytes},
-          {"arena_lower_bound", plan.arena_lower_bound},
-          {"model_bytes", s.model->file_bytes},
-          {"peak_rss_bytes", s.peak_rss},
-          {"outside_kernels", s.steps.empty() ? Json(nullptr) : Json(s.outside_share)},
-          {"ops", ops}};
-}
-
-// How much longer B takes than A: the median of the rounds' ratios, with its interval.
-Latency ratio_of(const Subject& a, const Subject& b) {
-  std::vector<double> ratios;
-  for (size_t i = 0; i < std::min(a.us.size(), b.us.size()); ++i)
-    ratios.push_back(b.us[i] / a.us[i]);
-  return latency_of(ratios);
-}
-
-std::string machine_text(const MachineState& before, const MachineState& after, const Args& args) {
-  std::string text =
-      fmt::format("{} thread{}, {}", args.exec.threads, args.exec.threads == 1 ? "" : "s", args.exec.backend);
-  if (!before.governor.empty()) text += ", governor " + before.governor;
-  if (before.mhz && after.mhz) text += fmt::format(", {:.0f} -> {:.0f} MHz", *before.mhz, *after.mhz);
-  if (before.celsius && after.celsius)
-    text += fmt::format(", {:.0f} -> {:.0f} C", *before.celsius, *after.celsius);
-  text += fmt::format(", load {:.1f} before", before.load);
-  if (before.load > 0.5) text += " (other work disturbs the measurement)";
-  return text;
-}
-
-void print_profile(const Subject& s) {
-  Table table({">#", "kind", "name", "kernel", ">us", ">share", ">MACs", ">GMAC/s"});
-  double sum = 0;
-  for (const StepTime& t : s.steps)
-    sum += latency_of(t.us).median;
-  for (size_t i = 0; i < s.steps.size(); ++i) {
-    const StepTime& t = s.steps[i];
-    if (t.kernel == "none") continue;
-    const double us = latency_of(t.us).median;
-    table.add({std::to_string(i), t.kind, shorten(t.name), t.kernel, fmt::format("{:.1f}", us),
-               fmt::format("{:.1f} %", sum > 0 ? 100 * us / sum : 0), count_text(t.macs),
-               t.macs > 0 ? fmt::format("{:.1f}", static_cast<double>(t.macs) / us / 1000) : ""});
-  }
-  print(fmt::format("\n{}\n{}\noutside of kernels {:.1f} %", s.path, table.text(), 100 * s.outside_share));
-}
-
-void report(const std::vector<Subject>& subjects, const Args& args, const MachineState& before,
-            const MachineState& after) {
-  print(machine_text(before, after, args));
-  Table table({"model", ">load ms", ">first ms", ">min ms", ">median ms", "95 % interval", ">mean ms",
-               ">p90 ms", ">p99 ms", ">runs", ">GMAC/s", ">arena", ">peak RSS"});
-  for (const Subject& s : subjects) {
-    const Latency l = latency_of(s.us);
-    const auto ms = [](double us) { return fmt::format("{:.3f}", us / 1000); };
-    table.add({s.path, ms(s.load_us), ms(s.first_us), ms(l.min), ms(l.median), ms(l.low) + " - " + ms(l.high),
-               ms(l.mean), ms(l.p90), ms(l.p99), std::to_string(s.us.size()),
-               fmt::format("{:.2f}", static_cast<double>(s.macs) / std::max(l.median, 1e-3) / 1000),
-               bytes_text(s.exec->plan().arena_bytes), bytes_text(s.peak_rss)});
-  }
-  print(table.text());
-  for (size_t i = 1; args.versus && i < subjects.size(); ++i) {
-    const Latency r = ratio_of(subjects[0], subjects[i]);
-    print(fmt::format("{} takes {:.3f} (95 % interval {:.3f} - {:.3f}) times as long as {}", subjects[i].path,
-                      r.median, r.low, r.high, subjects[0].path));
-  }
-  for (const Subject& s : subjects)
-    if (!s.steps.empty()) print_profile(s);
-}
-
-Json report_json(const std::vector<Subject>& subjects, const Args& args, const MachineState& before,
-                 const MachineState& after) {
-  const Json machine = {{"before", to_json(before)}, {"after", to_json(after)}};
-  if (subjects.size() == 1) {
-    Json doc = subject_json(subjects[0], args);
-    doc["machine"] = machine;
-    return doc;
-  }
-  Json doc = {{"models", Json::array()}, {"machine", machine}};
-  for (const Subject& s : subjects)
-    doc["models"].push_back(subject_json(s, args));
-  for (size_t i = 1; args.versus && i < subjects.size(); ++i) {
-    const Latency r = ratio_of(subjects[0], subjects[i]);
-    doc["ratios"].push_back({{"model", subjects[i].path},
-                             {"to", subjects[0].path},
-                             {"median", r.median},
-                             {"ci95", Json::array({r.low, r.high})}});
-  }
-  return doc;
-}
-
-Status bench(const Args& args, Context& context) {
+Status bench(const BenchArgs& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
   if (args.versus && args.models.size() < 2) return context.misuse("--vs needs at least two models");
-  const MachineState before = machine_state();
-  std::vector<Subject> subjects;
+  BenchResult result;
+  result.before = machine_state();
+  std::vector<Subject>& subjects = result.subjects;
   for (const std::string& path : args.models) {
     OCTET_ASSIGN(Subject s, load_subject(path, args, *data));
     subjects.push_back(std::move(s));
@@ -347,18 +189,21 @@ Status bench(const Args& args, Context& context) {
   }
   for (Subject& s : subjects)
     if (args.profile) OCTET_TRY(profile(s, args));
-  const MachineState after = machine_state();
+  if (args.peak) {
+    OCTET_ASSIGN(result.peak, int8_peak_gmacs(args.exec.options()));
+  }
+  result.after = machine_state();
   if (context.json)
-    print_json(report_json(subjects, args, before, after));
+    print_json(bench_json(result, args));
   else
-    report(subjects, args, before, after);
+    print_bench(result, args);
   return {};
 }
 
 }  // namespace
 
 Action add_bench(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<BenchArgs>();
   app.add_option("MODEL", args->models, "One or more .tflite or .circle files")->required();
   app.add_option("--runs", args->runs,
                  "Measured runs; default: until the median is known to 1 %, at least one second")
@@ -368,6 +213,7 @@ Action add_bench(CLI::App& app) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
       ->type_name("W");
   app.add_flag("--profile", args->profile, "Time of each operator, and the share outside of kernels");
+  app.add_flag("--peak", args->peak, "Measure the machine's int8 peak, too: a large matrix product");
   app.add_flag("--vs", args->versus,
                "Compare the models: run them in turn and report how much longer each takes "
                "than the first");

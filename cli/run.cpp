@@ -173,6 +173,9 @@ Status run(const Args& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
   OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
+  if (args.inputs.empty() && !model->main().inputs.empty())
+    return context.misuse(
+        fmt::format("--input is needed: {} takes {}", args.model, input_specs(model->main()).front().name));
   OCTET_ASSIGN(const auto session, Session::open(model, args.inputs, *data,
                                                  {.exec = args.exec.options(),
                                                   .signature = args.signature,

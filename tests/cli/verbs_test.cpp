@@ -158,7 +158,7 @@ TEST_CASE("run: wrong data says which file, what was expected and what came") {
   write_floats(folder / "wide.npy", {1, 5}, std::vector<float>(5));
   check_error(octet({"run", model, "--input", folder / "wide.npy"}), 1, {"wide.npy", "1x4", "1x5", "'x'"});
   check_error(octet({"run", model, "--input", folder / "none.npy"}), 1, {"none.npy", "No such file"});
-  check_error(octet({"run", model}), 1, {"m.tflite", "1 input", "x"});
+  check_error(octet({"run", model}), 2, {"m.tflite", "--input", "x"});
   write_floats(folder / "two.npy", {2, 1, 4}, std::vector<float>(8));
   write_floats(folder / "three.npy", {3, 1, 4}, std::vector<float>(12));
   const std::string sum = test::save(test::sum_model(), folder / "sum.tflite");
