@@ -1,5 +1,6 @@
 #include "quant/materialize.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 #include <set>
@@ -173,7 +174,7 @@ class Builder {
         v = v != kNoValue && old_value(v).dtype == DType::float32 ? real(v) : as_is(v);
     } else {
       const OpSpec* spec = find_spec(old.kind);
-      n.version = spec->version_int8;
+      n.version = std::max(n.version, spec->version_int8);
       for (size_t i = 0; i < n.inputs.size(); ++i) {
         const ValueId v = old.inputs[i];
         if (v == kNoValue || form.inputs[i].empty())

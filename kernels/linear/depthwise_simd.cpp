@@ -6,9 +6,8 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
-#elif defined(__ARM_NEON)
-#include <arm_neon.h>
 #endif
+#include "kernels/linear/simd_arm.hpp"
 
 namespace octet::linear {
 namespace {
@@ -19,46 +18,22 @@ namespace {
 template <class T>
 void add_taps(const DepthwiseRow& r, const std::byte* base, int32_t* acc) {
   const auto* w = static_cast<const int16_t*>(r.weights);
-#if defined(__ARM_NEON)
-  int32x4_t a[4];
-  for (int i = 0; i < 4; ++i)
-    a[i] = vld1q_s32(acc + 4 * i);
-  for (int64_t t = 0; t < r.taps; ++t, w += kLanes) {
-    int16x8_t x0, x1;
-    if constexpr (std::is_same_v<T, int8_t>) {
-      const int8x16_t x = vld1q_s8(reinterpret_cast<const int8_t*>(base + r.offsets[t]));
-      x0 = vmovl_s8(vget_low_s8(x));
-      x1 = vmovl_s8(vget_high_s8(x));
-    } else {
-      const uint8x16_t x = vld1q_u8(reinterpret_cast<const uint8_t*>(base + r.offsets[t]));
-      x0 = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x)));
-      x1 = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(x)));
-    }
-    const int16x8_t w0 = vld1q_s16(w), w1 = vld1q_s16(w + 8);
-    a[0] = vmlal_s16(a[0], vget_low_s16(x0), vget_low_s16(w0));
-    a[1] = vmlal_s16(a[1], vget_high_s16(x0), vget_high_s16(w0));
-    a[2] = vmlal_s16(a[2], vget_low_s16(x1), vget_low_s16(w1));
-    a[3] = vmlal_s16(a[3], vget_high_s16(x1), vget_high_s16(w1));
-  }
-  for (int i = 0; i < 4; ++i)
-    vst1q_s32(acc + 4 * i, a[i]);
-#else
   for (int64_t t = 0; t < r.taps; ++t) {
     const auto* x = reinterpret_cast<const T*>(base + r.offsets[t]);
     for (int64_t c = 0; c < kLanes; ++c)
       acc[c] += static_cast<int32_t>(x[c]) * w[depthwise_index(t, c)];
   }
-#endif
 }
 
-template <class T>
+// `add` puts the products of all taps onto the bias.
+template <class T, void (*add)(const DepthwiseRow&, const std::byte*, int32_t*)>
 void portable(const DepthwiseRow& r) {
   const auto* bias = static_cast<const int32_t*>(r.bias);
   for (int64_t p = 0; p < r.pixels; ++p) {
     alignas(64) int32_t acc[kLanes];
     alignas(16) T y[kLanes];
     std::copy_n(bias, kLanes, acc);
-    add_taps<T>(r, r.base + p * r.step, acc);
+    add(r, r.base + p * r.step, acc);
     for (int64_t c = 0; c < kLanes; ++c) {
       const float v = static_cast<float>(acc[c]) * r.requant.scale[c];
       y[c] = static_cast<T>(round_small(std::min(std::max(v, r.requant.lo), r.requant.hi)) + r.requant.zero);
@@ -83,6 +58,39 @@ void portable_float(const DepthwiseRow& r) {
     std::memcpy(r.out + p * r.out_step, acc, static_cast<size_t>(r.width) * sizeof(float));
   }
 }
+
+#if defined(OCTET_HAS_NEON)
+// ---------------------------------------------------------------------------------------------------------
+// NEON: widen, then multiply-add four lanes at a time.
+
+OCTET_NEON inline void add_products(int32x4_t* a, int16x8_t x0, int16x8_t x1, const int16_t* w) {
+  const int16x8_t w0 = vld1q_s16(w), w1 = vld1q_s16(w + 8);
+  a[0] = vmlal_s16(a[0], vget_low_s16(x0), vget_low_s16(w0));
+  a[1] = vmlal_s16(a[1], vget_high_s16(x0), vget_high_s16(w0));
+  a[2] = vmlal_s16(a[2], vget_low_s16(x1), vget_low_s16(w1));
+  a[3] = vmlal_s16(a[3], vget_high_s16(x1), vget_high_s16(w1));
+}
+
+template <class T>
+OCTET_NEON void add_taps_neon(const DepthwiseRow& r, const std::byte* base, int32_t* acc) {
+  const auto* w = static_cast<const int16_t*>(r.weights);
+  int32x4_t a[4];
+  for (int i = 0; i < 4; ++i)
+    a[i] = vld1q_s32(acc + 4 * i);
+  for (int64_t t = 0; t < r.taps; ++t, w += kLanes) {
+    if constexpr (std::is_same_v<T, int8_t>) {
+      const int8x16_t x = vld1q_s8(reinterpret_cast<const int8_t*>(base + r.offsets[t]));
+      add_products(a, vmovl_s8(vget_low_s8(x)), vmovl_s8(vget_high_s8(x)), w);
+    } else {
+      const uint8x16_t x = vld1q_u8(reinterpret_cast<const uint8_t*>(base + r.offsets[t]));
+      add_products(a, vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x))),
+                   vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(x))), w);
+    }
+  }
+  for (int i = 0; i < 4; ++i)
+    vst1q_s32(acc + 4 * i, a[i]);
+}
+#endif
 
 #if defined(__x86_64__) || defined(__i386__)
 // ---------------------------------------------------------------------------------------------------------
@@ -174,7 +182,14 @@ OCTET_AVX2 void avx2_float(const DepthwiseRow& r) {
 
 const DepthwiseKernels& depthwise_kernels() {
   static const DepthwiseKernels kernels = [] {
-    DepthwiseKernels k{portable<int8_t>, portable<uint8_t>, portable_float};
+    DepthwiseKernels k{portable<int8_t, add_taps<int8_t>>, portable<uint8_t, add_taps<uint8_t>>,
+                       portable_float};
+#if defined(OCTET_HAS_NEON)
+    if (cpu_has_neon()) {
+      k.s8 = portable<int8_t, add_taps_neon<int8_t>>;
+      k.u8 = portable<uint8_t, add_taps_neon<uint8_t>>;
+    }
+#endif
 #if defined(__x86_64__) || defined(__i386__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       k = {avx2<int8_t>, avx2<uint8_t>, avx2_float};

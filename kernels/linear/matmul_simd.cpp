@@ -6,9 +6,8 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
-#elif defined(__ARM_NEON)
-#include <arm_neon.h>
 #endif
+#include "kernels/linear/simd_arm.hpp"
 
 namespace octet::linear {
 namespace {
@@ -16,30 +15,8 @@ namespace {
 // ---------------------------------------------------------------------------------------------------------
 // Any CPU.
 
+// acc[row][lane] = sum over k of left[row][k] * right[k][lane]
 void sums(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc) {
-#if defined(__ARM_NEON)
-  int32x4_t a[kPanelRows][4];
-  for (auto& row : a)
-    for (int32x4_t& v : row)
-      v = vdupq_n_s32(0);
-  for (int64_t k = 0; k < depth; ++k, left += kPanelRows, right += kLanes) {
-    const int16x8_t r0 = vld1q_s16(right), r1 = vld1q_s16(right + 8);
-    const int16x4_t l = vld1_s16(left);
-    const auto row = [&](int32x4_t* v, int16_t x) {
-      v[0] = vmlal_n_s16(v[0], vget_low_s16(r0), x);
-      v[1] = vmlal_n_s16(v[1], vget_high_s16(r0), x);
-      v[2] = vmlal_n_s16(v[2], vget_low_s16(r1), x);
-      v[3] = vmlal_n_s16(v[3], vget_high_s16(r1), x);
-    };
-    row(a[0], vget_lane_s16(l, 0));
-    row(a[1], vget_lane_s16(l, 1));
-    row(a[2], vget_lane_s16(l, 2));
-    row(a[3], vget_lane_s16(l, 3));
-  }
-  for (int64_t i = 0; i < kPanelRows; ++i)
-    for (int64_t j = 0; j < 4; ++j)
-      vst1q_s32(acc + i * kLanes + j * 4, a[i][j]);
-#else
   std::fill_n(acc, kPanelRows * kLanes, 0);
   for (int64_t k = 0; k < depth; ++k)
     for (int64_t i = 0; i < kPanelRows; ++i) {
@@ -47,19 +24,43 @@ void sums(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc
       for (int64_t j = 0; j < kLanes; ++j)
         acc[i * kLanes + j] += x * right[panel_index(k, j, kLanes)];
     }
-#endif
 }
 
-template <class T>
+template <class T, void (*sum)(const int16_t*, const int16_t*, int64_t, int32_t*)>
 void portable(const PanelJob& job) {
   alignas(64) int32_t acc[kPanelRows * kLanes];
-  sums(job.left, job.right, job.depth, acc);
+  sum(job.left, job.right, job.depth, acc);
   auto* out = reinterpret_cast<T*>(job.out);
   for (int64_t i = 0; i < kPanelRows * kLanes; ++i) {
     const float v = static_cast<float>(acc[i]) * job.scale;
     out[i] = static_cast<T>(round_small(std::min(std::max(v, job.lo), job.hi)) + job.zero);
   }
 }
+
+#if defined(OCTET_HAS_NEON)
+// ---------------------------------------------------------------------------------------------------------
+// NEON: 4 rows x 4 vectors of sums.
+
+OCTET_NEON void sums_neon(const int16_t* left, const int16_t* right, int64_t depth, int32_t* acc) {
+  int32x4_t a[kPanelRows][4];
+  for (auto& row : a)
+    for (int32x4_t& v : row)
+      v = vdupq_n_s32(0);
+  for (int64_t k = 0; k < depth; ++k, left += kPanelRows, right += kLanes) {
+    const int16x8_t r0 = vld1q_s16(right), r1 = vld1q_s16(right + 8);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kPanelRows; ++i) {
+      a[i][0] = vmlal_n_s16(a[i][0], vget_low_s16(r0), left[i]);
+      a[i][1] = vmlal_n_s16(a[i][1], vget_high_s16(r0), left[i]);
+      a[i][2] = vmlal_n_s16(a[i][2], vget_low_s16(r1), left[i]);
+      a[i][3] = vmlal_n_s16(a[i][3], vget_high_s16(r1), left[i]);
+    }
+  }
+  for (int64_t i = 0; i < kPanelRows; ++i)
+    for (int64_t j = 0; j < 4; ++j)
+      vst1q_s32(acc + i * kLanes + j * 4, a[i][j]);
+}
+#endif
 
 #if defined(__x86_64__) || defined(__i386__)
 // ---------------------------------------------------------------------------------------------------------
@@ -105,7 +106,10 @@ OCTET_AVX2 void avx2(const PanelJob& job) {
 
 const PanelKernels& panel_kernels() {
   static const PanelKernels kernels = [] {
-    PanelKernels k{portable<int8_t>, portable<uint8_t>};
+    PanelKernels k{portable<int8_t, sums>, portable<uint8_t, sums>};
+#if defined(OCTET_HAS_NEON)
+    if (cpu_has_neon()) k = {portable<int8_t, sums_neon>, portable<uint8_t, sums_neon>};
+#endif
 #if defined(__x86_64__) || defined(__i386__)
     if (__builtin_cpu_supports("avx2")) k = {avx2<int8_t>, avx2<uint8_t>};
 #endif
