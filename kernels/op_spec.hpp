@@ -47,7 +47,7 @@ struct NodeDesc {
   OpKind kind = OpKind::UNKNOWN;
   const Attrs* attrs = nullptr;
   std::span<const TensorDesc> in;
-  std::span<const TensorDesc> out;  // during inference the shapes are those the model declares
+  std::span<const TensorDesc> out;                 // during inference the shapes are those the model declares
   std::span<const TensorDesc> intermediates = {};  // LSTM: quantization of what lies between its parts
 
   template <class T>

@@ -11,8 +11,7 @@ namespace octet {
 const OpSpec* find_spec(OpKind kind) {
   switch (kind) {
 #define OCTET_OP(k, code, attrs) \
-  case OpKind::k:                \
-    return &spec_##k();
+  case OpKind::k: return &spec_##k();
 #include "schema/ir/ops.def"
 #undef OCTET_OP
     case OpKind::UNKNOWN: return nullptr;

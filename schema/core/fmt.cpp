@@ -1,9 +1,8 @@
 // fmt's code, compiled once for the whole program. Every other file includes fmt's headers in their light,
 // declaring form; Debian has fmt as headers and as a shared library, and the program is linked statically.
 #define FMT_HEADER_ONLY
-#include <fmt/format.h>
-
 #include <cstdio>
+#include <fmt/format.h>
 #include <string>
 
 namespace {

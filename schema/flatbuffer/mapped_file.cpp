@@ -28,7 +28,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return failed("cannot be opened");
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd, &info) != 0) return failed("cannot be examined");
   if (S_ISDIR(info.st_mode)) return Status::io("is a directory");
   if (!S_ISREG(info.st_mode)) return Status::io("is not a regular file");

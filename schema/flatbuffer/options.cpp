@@ -84,7 +84,8 @@ Status encode(const Activation& v, wire::ActivationFunctionType& w) {
   return {};
 }
 template <class V, class W>
-requires std::is_enum_v<W> Status encode(const V& v, W& w) {
+  requires std::is_enum_v<W>
+Status encode(const V& v, W& w) {
   w = static_cast<W>(v);
   return {};
 }
@@ -231,8 +232,7 @@ Status write_as(flatbuffers::FlatBufferBuilder& fbb, const Node& node, WrittenOp
 Status read_options(const wire::Operator& op, Node& node) {
   switch (node.kind) {
 #define OCTET_OP(kind, code, Attrs) \
-  case OpKind::kind:                \
-    return read_as<tables::Table_##kind, Attrs>(op, node);
+  case OpKind::kind: return read_as<tables::Table_##kind, Attrs>(op, node);
 #include "schema/ir/ops.def"
 #undef OCTET_OP
     case OpKind::UNKNOWN: break;
@@ -244,10 +244,8 @@ Result<WrittenOptions> write_options(flatbuffers::FlatBufferBuilder& fbb, const 
   WrittenOptions out;
   Status status;
   switch (node.kind) {
-#define OCTET_OP(kind, code, Attrs)                                 \
-  case OpKind::kind:                                                \
-    status = write_as<tables::Table_##kind, Attrs>(fbb, node, out); \
-    break;
+#define OCTET_OP(kind, code, Attrs) \
+  case OpKind::kind: status = write_as<tables::Table_##kind, Attrs>(fbb, node, out); break;
 #include "schema/ir/ops.def"
 #undef OCTET_OP
     case OpKind::UNKNOWN: status = Status::unsupported("has options that Octet does not know"); break;

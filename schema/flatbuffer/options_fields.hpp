@@ -9,9 +9,9 @@
 
 namespace octet {
 
-#define FIELDS(Table, Attrs)                             \
-  template <class IO, class A>                           \
-  requires std::is_same_v<std::remove_const_t<A>, Attrs> \
+#define FIELDS(Table, Attrs)                               \
+  template <class IO, class A>                             \
+    requires std::is_same_v<std::remove_const_t<A>, Attrs> \
   void fields(const wire::Table*, IO& io, A& a)
 #define FIELD(Table, field, member)                             \
   io(                                                           \

@@ -236,8 +236,7 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
       const Node& bad = g.nodes.back();
       if (kind_name(bad) == name_of(OpKind::UNKNOWN)) return std::move(s).at(fmt::format("operator #{}", i));
       // Only the ids that were read before the error are in the node, and those are valid.
-      return std::move(s).at(
-          fmt::format("{} '{}'", kind_name(bad), node_name(g, static_cast<NodeId>(i))));
+      return std::move(s).at(fmt::format("{} '{}'", kind_name(bad), node_name(g, static_cast<NodeId>(i))));
     }
   }
   for (const ValueId v : g.inputs) {

@@ -64,7 +64,7 @@ std::string resolved(const std::string& path) {
 }
 
 Status write_bytes(const std::string& path, std::span<const std::byte> bytes) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return write_through_temporary(path, bytes, 0);
   if (S_ISDIR(info.st_mode)) return Status::io("is a directory");
   if (S_ISREG(info.st_mode)) {

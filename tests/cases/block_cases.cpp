@@ -23,12 +23,12 @@ void blocks(std::vector<OpCase>& t) {
   depth({1, 4, 4, 5}, 1);
   depth({1, 120, 160, 9}, 3, true);
   auto space = [&](Shape s, int32_t b) {
-    t.push_back(
-        moving(fmt::format("{} by {}", s.to_string(), b), OpKind::SPACE_TO_DEPTH, BlockAttrs{b},
-               {random_tensor(s)}, moved([b](const NodeDesc& n, const Values&, const Index& o) {
-                 const int64_t c = n.in[0].shape[3], block = o[3] / c;
-                 return std::optional(Index{o[0], o[1] * b + block / b, o[2] * b + block % b, o[3] % c});
-               })));
+    t.push_back(moving(fmt::format("{} by {}", s.to_string(), b), OpKind::SPACE_TO_DEPTH, BlockAttrs{b},
+                       {random_tensor(s)}, moved([b](const NodeDesc& n, const Values&, const Index& o) {
+                         const int64_t c = n.in[0].shape[3], block = o[3] / c;
+                         return std::optional(
+                             Index{o[0], o[1] * b + block / b, o[2] * b + block % b, o[3] % c});
+                       })));
   };
   space({1, 4, 6, 1}, 2);
   space({2, 6, 3, 5}, 3);

@@ -84,9 +84,7 @@ void gathers(std::vector<OpCase>& t) {
   t.back().outputs = {DType::float32};
   t.push_back(moving("int32 elements", OpKind::SCATTER_ND, NoAttrs{},
                      {indices({2, 2}, {0, 1, 2, 0}), given({2}, {7, -9}, DType::int32, false), ints({3, 2})},
-                     [](const NodeDesc&, const Values&) -> Values {
-                       return {{0, 7, 0, 0, -9, 0}};
-                     }));
+                     [](const NodeDesc&, const Values&) -> Values { return {{0, 7, 0, 0, -9, 0}}; }));
   t.back().outputs = {DType::int32};
 }
 
@@ -127,9 +125,7 @@ void repeats(std::vector<OpCase>& t) {
               .attrs = NoAttrs{},
               .inputs = {ints({3}), ints({2, 1})},
               .outputs = {DType::int32},
-              .oracle = [](const NodeDesc&, const Values&) -> Values {
-                return {{2, 3}};
-              }};
+              .oracle = [](const NodeDesc&, const Values&) -> Values { return {{2, 3}}; }};
   t.push_back(args);
 
   t.push_back(moving("3x2 with a value", OpKind::FILL, NoAttrs{},

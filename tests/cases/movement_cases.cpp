@@ -243,9 +243,7 @@ void shapes(std::vector<OpCase>& t) {
                  .attrs = ShapeAttrs{.out_type = d},
                  .inputs = {random_tensor({2, 3, 5})},
                  .outputs = {d},
-                 .oracle = [](const NodeDesc&, const Values&) -> Values {
-                   return {{2, 3, 5}};
-                 }});
+                 .oracle = [](const NodeDesc&, const Values&) -> Values { return {{2, 3, 5}}; }});
   t.push_back({.name = "of 2x3x5",
                .kind = OpKind::RANK,
                .attrs = NoAttrs{},

@@ -289,7 +289,7 @@ TEST_CASE("pictures: order of channels, normalization, resizing") {
   CHECK(!read_image(folder / "p.bmp", options, {x.data(), DType::float32, {1, 2, 1, 3}, {}}).ok());
   write_bytes(folder / "bad.png", "no picture");
   CHECK(read_image(folder / "bad.png", {}, nhwc).message().find("not a PNG") != std::string::npos);
-  CHECK(read_image(folder / "p.bmp", {}, {x.data(), DType::float32, {1, 12}, {}})
+  CHECK(read_image(folder / "p.bmp", {}, {x.data(), DType::float32, Shape{12}, {}})
             .message()
             .find("does not go") != std::string::npos);
 }

@@ -236,12 +236,10 @@ TEST_CASE("the verifier notices every kind of corruption") {
          [&](Graph& g) { input(g, concat, 0).quant = shifted(input(g, concat, 0).quant, 2, 0); });
   expect("the operator dictates",
          [&](Graph& g) { output(g, softmax).quant = shifted(output(g, softmax).quant, 2, 0); });
-  expect("must be positive and normal", [&](Graph& g) {
-    output(g, conv).quant = Quantization::per_tensor({1e-40f, 0});
-  });
-  expect("outside of its type", [&](Graph& g) {
-    output(g, conv).quant = Quantization::per_tensor({0.1f, 200});
-  });
+  expect("must be positive and normal",
+         [&](Graph& g) { output(g, conv).quant = Quantization::per_tensor({1e-40f, 0}); });
+  expect("outside of its type",
+         [&](Graph& g) { output(g, conv).quant = Quantization::per_tensor({0.1f, 200}); });
   expect("must be per tensor", [&](Graph& g) {
     output(g, conv).quant = Quantization::per_channel(3, std::vector<Affine>(8, {0.1f, 0}));
   });

@@ -55,9 +55,7 @@ TEST_CASE("validate: values") {
   CHECK_EQ(after([](Model& m) { m.main().values[1].shape[0] = -1; }), "tensor 'w': has an extent of -1");
   CHECK_EQ(after([](Model& m) { m.main().values[3].dtype = static_cast<DType>(200); }),
            "tensor 'conv': has element type 200");
-  CHECK_EQ(after([](Model& m) {
-             m.main().values[3].shape = {INT32_MAX, INT32_MAX, 0};
-           }),
+  CHECK_EQ(after([](Model& m) { m.main().values[3].shape = {INT32_MAX, INT32_MAX, 0}; }),
            "tensor 'conv': is larger than memory can be (2147483647x2147483647x0 int8)");
   CHECK_EQ(after([](Model& m) { m.main().values[1].constant = Constant::of(std::vector<int8_t>(17)); }),
            "tensor 'w': has 17 bytes of data; 2x3x3x1 int8 takes 18");
@@ -65,40 +63,24 @@ TEST_CASE("validate: values") {
            "tensor 'w': is a variable and has data of its own");
   CHECK_EQ(after([](Model& m) { m.main().values[1].dtype = DType::int4; }),
            "tensor 'w': has 18 bytes of data; 2x3x3x1 int4 takes 9");
-  CHECK_EQ(after([](Model& m) {
-             m.main().values[3].quant = Quantization::per_channel(4, {{1, 0}, {1, 0}});
-           }),
+  CHECK_EQ(after([](Model& m) { m.main().values[3].quant = Quantization::per_channel(4, {{1, 0}, {1, 0}}); }),
            "tensor 'conv': is quantized along axis 4, but its shape is 1x2x2x2");
-  CHECK_EQ(after([](Model& m) {
-             m.main().values[3].quant = Quantization::per_channel(0, {{1, 0}, {1, 0}});
-           }),
+  CHECK_EQ(after([](Model& m) { m.main().values[3].quant = Quantization::per_channel(0, {{1, 0}, {1, 0}}); }),
            "tensor 'conv': has 2 scales along axis 0 of shape 1x2x2x2");
-  CHECK_EQ(
-      after([](Model& m) {
-        m.main().values[3].quant = Quantization::per_tensor({std::numeric_limits<float>::quiet_NaN(), 0});
-      }),
-      "tensor 'conv': has scale nan (1 of 1)");
+  CHECK_EQ(after([](Model& m) {
+             m.main().values[3].quant =
+                 Quantization::per_tensor({std::numeric_limits<float>::quiet_NaN(), 0});
+           }),
+           "tensor 'conv': has scale nan (1 of 1)");
 }
 
 TEST_CASE("validate: control flow") {
   const Model call = test::single_op_model(OpKind::WHILE);
-  CHECK_EQ(after(
-               [](Model& m) {
-                 m.main().nodes[0].attrs = WhileAttrs{1, 3};
-               },
-               call),
+  CHECK_EQ(after([](Model& m) { m.main().nodes[0].attrs = WhileAttrs{1, 3}; }, call),
            "WHILE 'out': calls graph 3, and there are 3");
-  CHECK_EQ(after(
-               [](Model& m) {
-                 m.main().nodes[0].attrs = WhileAttrs{-1, 2};
-               },
-               call),
+  CHECK_EQ(after([](Model& m) { m.main().nodes[0].attrs = WhileAttrs{-1, 2}; }, call),
            "WHILE 'out': calls graph -1, and there are 3");
-  CHECK_EQ(after(
-               [](Model& m) {
-                 m.main().nodes[0].attrs = WhileAttrs{1, 0};
-               },
-               call),
+  CHECK_EQ(after([](Model& m) { m.main().nodes[0].attrs = WhileAttrs{1, 0}; }, call),
            "graph #0 calls itself");
   CHECK_EQ(after([](Model& m) { m.graphs[2].outputs.clear(); }, call),
            "WHILE 'out': its body takes 1 inputs and gives 0 outputs, instead of 1 and 1");

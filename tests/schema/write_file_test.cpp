@@ -62,7 +62,7 @@ TEST_CASE("write: permissions and links of the old file are kept") {
   REQUIRE(test::runnable_model().save(link).ok());
   CHECK(fs::is_symlink(link));
   CHECK_EQ(test::diff(test::runnable_model(), **Model::load(path)), "");
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0640);
   CHECK(folder.files() == 2);

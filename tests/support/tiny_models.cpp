@@ -9,8 +9,7 @@ namespace {
 Attrs default_attrs(OpKind kind) {
   switch (kind) {
 #define OCTET_OP(k, code, attrs) \
-  case OpKind::k:                \
-    return attrs{};
+  case OpKind::k: return attrs{};
 #include "schema/ir/ops.def"
 #undef OCTET_OP
     case OpKind::UNKNOWN: break;
