@@ -47,6 +47,7 @@ class Quantizer {
     }
     OCTET_TRY(gather());
     OCTET_ASSIGN(QuantizeResult result, quantize_once());
+    OCTET_TRY(reconsider_equalization(result));
     if (args_.max_drop >= 0) OCTET_TRY(limit_drop(result));
     summary_.report = std::move(result.report);
     OCTET_ASSIGN(summary_.output_bytes, save_model(*result.model, args_.output));
@@ -86,6 +87,27 @@ class Quantizer {
     CalibrateOptions how{.observer = recipe_.observer, .threads = args_.threads, .progress = {}};
     how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
     OCTET_ASSIGN(calibration_, calibrate(*prepared_.model, source, how).at(args_.model));
+    return {};
+  }
+
+  // Equalization rescues networks with unbalanced channels and harms others: the better result is kept.
+  Status reconsider_equalization(QuantizeResult& result) {
+    if (!prepared_.equalized || !result.report.error || !args_.stats.empty()) return {};
+    const Recipe recipe = recipe_;
+    recipe_.equalize = false;
+    PreparedModel prepared = std::move(prepared_);
+    Calibration calibration = std::move(calibration_);
+    OCTET_ASSIGN(prepared_, prepare(*source_, recipe_).at(args_.model));
+    calibration_ = {};
+    OCTET_TRY(gather());
+    OCTET_ASSIGN(QuantizeResult plain, quantize_once());
+    if (plain.report.error && plain.report.error->sqnr_db > result.report.error->sqnr_db) {
+      result = std::move(plain);
+      return {};
+    }
+    recipe_ = recipe;
+    prepared_ = std::move(prepared);
+    calibration_ = std::move(calibration);
     return {};
   }
 

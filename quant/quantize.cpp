@@ -157,6 +157,7 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   auto model = std::make_shared<Model>(source);
   Graph& g = model->main();
   OCTET_ASSIGN(FusionReport report, fuse(g));
+  bool equalized_graph = false;
   if (recipe.scheme == Scheme::int8 && recipe.equalize) {
     // Small corrections gain nothing and move error from weights to activations: all or nothing.
     Graph equalized = g;
@@ -164,10 +165,12 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
     OCTET_TRY(equalize(equalized, pairs));
     if (imbalance(g, equalized) >= kMostImbalance) {
       g = std::move(equalized);
+      equalized_graph = true;
       report.append(pairs);
     }
   }
   PreparedModel prepared;
+  prepared.equalized = equalized_graph;
   prepared.fusions = report.counts();
   prepared.fusion_text = report.to_string();
   prepared.model = std::move(model);

@@ -20,6 +20,7 @@ namespace octet {
 
 // A float model made ready: what is calibrated and quantized.
 struct PreparedModel {
+  bool equalized = false;  // weights were rescaled between layers
   std::shared_ptr<const Model> model;
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
