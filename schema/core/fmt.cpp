@@ -1,20 +1,19 @@
-// fmt's code, compiled once for the whole program. Every other file includes fmt's headers in their light,
-// declaring form; Debian has fmt as headers and as a shared library, and the program is linked statically.
-#define FMT_HEADER_ONLY
-#include <cstdio>
-#include <fmt/format.h>
-#include <string>
+// fmt's code, compiled once for the whole program: Debian has it as headers and as a shared library, and the
+// program is linked statically. Without FMT_HEADER_ONLY the functions of format-inl.h are ordinary ones, and
+// only the templates that the headers promise to come from elsewhere need naming.
+#include <fmt/format-inl.h>
 
-namespace {
+FMT_BEGIN_NAMESPACE
+namespace detail {
 
-// Inline functions are emitted only where they are used.
-[[gnu::used]] std::string (*const keep_vformat)(fmt::string_view, fmt::format_args) = &fmt::vformat;
-[[gnu::used]] void (*const keep_vprint)(std::FILE*, fmt::string_view, fmt::format_args) = &fmt::vprint;
-[[gnu::used]] void (*const keep_throw)(const char*) = &fmt::detail::throw_format_error;
-[[gnu::used]] void (*const keep_assert)(const char*, int, const char*) = &fmt::detail::assert_fail;
+template FMT_API auto dragonbox::to_decimal(float) noexcept -> dragonbox::decimal_fp<float>;
+template FMT_API auto dragonbox::to_decimal(double) noexcept -> dragonbox::decimal_fp<double>;
+template FMT_API auto thousands_sep_impl<char>(locale_ref) -> thousands_sep_result<char>;
+template FMT_API auto decimal_point_impl<char>(locale_ref) -> char;
+template FMT_API locale_ref::locale_ref(const std::locale&);
+template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;
+template FMT_API void buffer<char>::append(const char*, const char*);
+template FMT_API void vformat_to(buffer<char>&, string_view, basic_format_args<format_context>, locale_ref);
 
-// What the formatters of fmt::join need.
-[[gnu::used]] auto* const keep_separator = &fmt::detail::thousands_sep_impl<char>;
-[[gnu::used]] auto* const keep_point = &fmt::detail::decimal_point_impl<char>;
-
-}  // namespace
+}  // namespace detail
+FMT_END_NAMESPACE
