@@ -51,7 +51,9 @@ class Hybrid final : public Kernel {
         params[i] = {r.zero, r.scale};
       }
     });
-    std::fill_n(params + rows_, XNN_EXTRA_QUANTIZATION_PARAMS, xnn_quantization_params{0, 1.0f});
+    // A block of rows that ends early computes its last row again for the missing ones, with the parameters
+    // that follow, and stores it again.
+    std::fill_n(params + rows_, XNN_EXTRA_QUANTIZATION_PARAMS, params[rows_ - 1]);
     OCTET_TRY(status_of(
         bind_(op_.get(), base + params_bytes_ + row_bytes_, q, static_cast<float*>(args.out[0]), params),
         "setup"));

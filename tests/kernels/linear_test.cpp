@@ -201,8 +201,13 @@ TEST_CASE("float activations with int8 weights stay close to float, on every imp
       if (!impl.create(hybrid.node(), one).ok()) continue;
       for (int threads : {1, 2}) {
         const auto fast = hybrid.run<float>(impl, threads);
-        for (size_t i = 0; i < got.size(); ++i)
+        CAPTURE(name_of(f.kind));
+        CAPTURE(impl.name);
+        CAPTURE(threads);
+        for (size_t i = 0; i < got.size(); ++i) {
+          CAPTURE(i);
           CHECK(std::fabs(fast[i] - got[i]) <= 1e-4f);
+        }
       }
     }
   }
