@@ -38,6 +38,9 @@ Result<Recipe> RecipeArgs::recipe() const {
   r.keep_float.insert(r.keep_float.end(), keep_float.begin(), keep_float.end());
   if (per_tensor) r.per_channel = false;
   if (no_equalize) r.equalize = false;
+  if (!rounding.empty()) {
+    OCTET_ASSIGN(r.rounding, rounding_of(rounding));
+  }
   if (no_bias_correction) r.bias_correction = false;
   if (min_sqnr_db > 0) r.min_sqnr_db = min_sqnr_db;
   return r;
@@ -67,6 +70,10 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
       ->type_name("PATTERN")
       ->allow_extra_args(false);
   app.add_flag("--per-tensor", args.per_tensor, "One scale per weight tensor instead of one per channel");
+  app.add_option("--rounding", args.rounding,
+                 "How weights become integers: compensated (default), so that their errors cancel on the "
+                 "data, or nearest")
+      ->check(CLI::IsMember({"compensated", "nearest"}));
   app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
   app.add_option("--min-sqnr", args.min_sqnr_db,
                  "Leave the worst operators in float until the outputs reach this")

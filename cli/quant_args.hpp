@@ -11,7 +11,7 @@ namespace octet {
 
 // Flags override the recipe file.
 struct RecipeArgs {
-  std::string file, observer, scheme, io;
+  std::string file, observer, scheme, io, rounding;
   std::vector<std::string> keep_float;
   bool per_tensor = false, no_equalize = false, no_bias_correction = false;
   double min_sqnr_db = 0;

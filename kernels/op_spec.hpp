@@ -20,6 +20,10 @@
 
 namespace octet {
 
+namespace linear {
+struct Convolution;
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // What a kernel or an inference function sees of a node.
 
@@ -211,6 +215,9 @@ struct OpSpec {
   std::vector<Implementation> fast;  // tried in order before the reference
   QuantRule quant = QuantRule::none("has no int8 form");
   int64_t (*macs)(const NodeDesc&) = nullptr;  // multiply-accumulates of one run; nullptr: none
+  // Of operators that are sums of products with weights: which inputs meet which weight
+  // (kernels/linear/convolution.hpp).
+  Result<linear::Convolution> (*convolution)(const NodeDesc&) = nullptr;
   Sharing sharing = Sharing::none;
   SliceFn slice_of = nullptr;
   // The outputs depend on the shapes of the inputs only (SHAPE, RANK): known at plan time with the shapes.

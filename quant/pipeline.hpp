@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quant/assign.hpp"
+#include "quant/moments.hpp"
 #include "quant/quantize.hpp"
 
 namespace octet {
@@ -10,6 +11,7 @@ namespace octet {
 struct Quantized {
   std::shared_ptr<Model> model;
   Assignment assignment;
+  std::vector<NodeId> source;  // Materialized::source
   ForcedFloat forced;  // the given ones and those whose int8 form no kernel takes
 };
 
@@ -17,11 +19,20 @@ struct Quantized {
 Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
                                 const Recipe& recipe, ForcedFloat forced);
 
-// Shift biases by the mean error of their operators' outputs, channel by channel, measured on the samples:
-// Nagel, van Baalen, Blankevoort, Welling: Data-Free Quantization Through Weight Equalization and Bias
-// Correction, ICCV 2019, section 4.2.
-inline constexpr int64_t kCorrectionSamples = 64;
-Status correct_biases(const PreparedModel& prepared, Quantized& q, const QuantizeOptions& options);
+// A linear operator of a quantized graph and what it came from.
+struct WeightSite {
+  const Value* real = nullptr;   // its float weights
+  int axis = -1;                 // of them: the output channels
+  ValueId weights = kNoValue;    // int8, in the quantized graph; read by this operator alone
+  ValueId bias = kNoValue;       // int32 or float there; likewise; kNoValue when there is none to change
+  WatchedWindows windows;        // of the float graph
+};
+// The sites of an int8 graph.
+std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quantized& q);
+// Round the weights of all sites so that their errors cancel on the samples, and shift biases by the mean error
+// that is left (weight_rounding.hpp); either as the recipe says.
+Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std::vector<WeightSite>& sites,
+                      const Recipe& recipe, const QuantizeOptions& options);
 
 // float16, weight-only and dynamic: only constants change.
 Result<QuantizeResult> quantize_weights(const PreparedModel& prepared, const Recipe& recipe);

@@ -112,14 +112,16 @@ NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error
   return worst;
 }
 
-// Correct biases, and keep that if the output is the better for it.
-Status try_bias_correction(const PreparedModel& prepared, Quantized& q, const QuantizeOptions& options,
-                           Comparison& error) {
-  Quantized corrected{std::make_shared<Model>(*q.model), q.assignment, q.forced};
-  OCTET_TRY(correct_biases(prepared, corrected, options));
-  OCTET_ASSIGN(Comparison after, measure(prepared, *corrected.model, options));
+// Set weights and biases anew with what the samples show, and keep that if the output is the better for it.
+Status try_refinement(const PreparedModel& prepared, std::shared_ptr<Model>& quantized,
+                      const std::vector<WeightSite>& sites, const Recipe& recipe,
+                      const QuantizeOptions& options, Comparison& error) {
+  if (sites.empty() || (recipe.rounding == Rounding::nearest && !recipe.bias_correction)) return {};
+  auto refined = std::make_shared<Model>(*quantized);
+  OCTET_TRY(refine_weights(prepared, refined->main(), sites, recipe, options));
+  OCTET_ASSIGN(Comparison after, measure(prepared, *refined, options));
   if (after.sqnr_db <= error.sqnr_db) return {};
-  q = std::move(corrected);
+  quantized = std::move(refined);
   error = std::move(after);
   return {};
 }
@@ -135,7 +137,8 @@ Result<QuantizeResult> quantize_int8(const PreparedModel& prepared, const Calibr
     OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced));
     if (options.samples != nullptr) {
       OCTET_ASSIGN(result.report.error, measure(prepared, *q.model, options));
-      if (recipe.bias_correction) OCTET_TRY(try_bias_correction(prepared, q, options, *result.report.error));
+      OCTET_TRY(try_refinement(prepared, q.model, weight_sites(prepared, q), recipe, options,
+                               *result.report.error));
     }
     result.model = std::move(q.model);
     describe(g, q.assignment, result.report);

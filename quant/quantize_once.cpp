@@ -40,7 +40,7 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration
     model->file_bytes = 0;
     if (auto status = validate(*model); !status.ok())
       return Status::internal("the quantized graph is wrong: " + status.message());
-    return Quantized{std::move(model), std::move(a), std::move(forced)};
+    return Quantized{std::move(model), std::move(a), std::move(m.source), std::move(forced)};
   }
 }
 

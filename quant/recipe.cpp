@@ -22,6 +22,8 @@ constexpr std::array kSchemes = {
     Named<Scheme>{Scheme::dynamic, "dynamic"}, Named<Scheme>{Scheme::weight_only, "weight-only"},
     Named<Scheme>{Scheme::float16, "float16"},
 };
+constexpr std::array kRoundings = {Named<Rounding>{Rounding::nearest, "nearest"},
+                                   Named<Rounding>{Rounding::compensated, "compensated"}};
 constexpr std::array kIos = {Named<Io>{Io::keep, "keep"}, Named<Io>{Io::int8, "int8"},
                              Named<Io>{Io::uint8, "uint8"}};
 
@@ -80,6 +82,12 @@ constexpr std::array kKeys = {
         }},
     Key{"per_channel", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.per_channel); }},
     Key{"equalize", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.equalize); }},
+    Key{"rounding",
+        [](const nlohmann::json& value, Recipe& recipe) -> Status {
+          OCTET_ASSIGN(const std::string name, read_string(value));
+          OCTET_ASSIGN(recipe.rounding, rounding_of(name));
+          return {};
+        }},
     Key{"bias_correction",
         [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.bias_correction); }},
     Key{"keep_float",
@@ -117,6 +125,13 @@ Result<Io> io_of(std::string_view name) {
   return value_in<Io>(kIos, "io", name);
 }
 
+std::string_view name_of(Rounding r) {
+  return name_in(kRoundings, r);
+}
+Result<Rounding> rounding_of(std::string_view name) {
+  return value_in<Rounding>(kRoundings, "rounding", name);
+}
+
 Result<Recipe> Recipe::from_json(std::string_view text) {
   OCTET_ASSIGN(const nlohmann::json json, parse_json(text));
   if (!json.is_object()) return Status::invalid("a recipe is a JSON object");
@@ -145,7 +160,8 @@ std::string Recipe::to_json() const {
       {"scheme", name_of(scheme)},          {"observer", observer},
       {"per_channel", per_channel},         {"io", name_of(io)},
       {"keep_float", keep_float},           {"equalize", equalize},
-      {"bias_correction", bias_correction}, {"min_sqnr_db", min_sqnr_db},
+      {"rounding", name_of(rounding)},      {"bias_correction", bias_correction},
+      {"min_sqnr_db", min_sqnr_db},
   };
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

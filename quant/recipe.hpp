@@ -30,6 +30,14 @@ enum class Io : uint8_t {
 std::string_view name_of(Io io);
 Result<Io> io_of(std::string_view name);
 
+// How weights become integers.
+enum class Rounding : uint8_t {
+  nearest,      // each by itself
+  compensated,  // so that errors cancel on the calibration data (weight_rounding.hpp); without data: nearest
+};
+std::string_view name_of(Rounding r);
+Result<Rounding> rounding_of(std::string_view name);
+
 struct Recipe {
   Scheme scheme = Scheme::int8;
   std::string observer{kDefaultObserver};
@@ -39,7 +47,8 @@ struct Recipe {
   // operators match if one does.
   std::vector<std::string> keep_float;
   bool equalize = true;         // cross-layer equalization before calibration, where it helps
-  bool bias_correction = true;  // shift biases by the mean error on the calibration data, where it helps
+  Rounding rounding = Rounding::compensated;
+  bool bias_correction = true;  // shift biases by the mean error on the calibration data
   // Leave the worst operators in float until the output reaches this many dB; 0: never.
   double min_sqnr_db = 0;
 

@@ -30,8 +30,8 @@ std::vector<Taps> triangle(int32_t in_size, double begin, double end, int32_t ou
   std::vector<Taps> taps(static_cast<size_t>(out_size));
   for (int32_t o = 0; o < out_size; ++o) {
     const double center = begin + (o + 0.5) * scale;
-    const int32_t first = std::max(0, static_cast<int32_t>(center - support + 0.5));
-    const int32_t last = std::min(in_size, static_cast<int32_t>(center + support + 0.5));
+    const int32_t first = std::max(0, static_cast<int32_t>(std::floor(center - support + 0.5)));
+    const int32_t last = std::min(in_size, static_cast<int32_t>(std::floor(center + support + 0.5)));
     std::vector<double> w;
     double sum = 0;
     for (int32_t i = first; i < last; ++i) {

@@ -84,6 +84,7 @@ const OpSpec& spec_CONV_2D() {
       .fast = {{"xnnpack", create_xnnpack}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
       .macs = macs,
+      .convolution = convolution,
       .version_int8 = 3,
       .version_int16 = 4,
       .notes =

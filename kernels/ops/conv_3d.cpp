@@ -155,6 +155,7 @@ const OpSpec& spec_CONV_3D() {
       .fast = {{"xnnpack", create_patches}},
       .quant = QuantRule::of({activation(), weights_per_channel(4), bias_of(0, 1)}, {activation()}),
       .macs = macs,
+      .convolution = convolution,
       .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
   return spec;
 }
@@ -169,6 +170,7 @@ const OpSpec& spec_CONV_3D_TRANSPOSE() {
       .fast = {{"xnnpack", create_patches}},
       .quant = QuantRule::of({keep(), weights_per_channel(3), activation(), bias_of(2, 1)}, {activation()}),
       .macs = macs,
+      .convolution = convolution,
       .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
   return spec;
 }

@@ -100,6 +100,7 @@ const OpSpec& spec_DEPTHWISE_CONV_2D() {
       .fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}},
       .quant = QuantRule::of({activation(), weights_per_channel(3), bias_of(0, 1)}, {activation()}),
       .macs = macs,
+      .convolution = convolution,
       .version_float = 2,
       .version_int8 = 3,
       .version_int16 = 5,

@@ -81,6 +81,7 @@ const OpSpec& spec_FULLY_CONNECTED() {
       .fast = {{"xnnpack", create_xnnpack}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
       .macs = macs,
+      .convolution = convolution,
       .version_int8 = 4,
       .version_int16 = 7,
       .notes = "weights may be computed at run time; int4 weights run on the reference"};

@@ -92,6 +92,7 @@ const OpSpec& spec_TRANSPOSE_CONV() {
       .fast = {{"xnnpack", create_xnnpack}},
       .quant = QuantRule::of({keep(), weights_per_channel(0), activation(), bias_of(2, 1)}, {activation()}),
       .macs = macs,
+      .convolution = convolution,
       .version_int8 = 3,
       .version_int16 = 3,
       .notes = "the output's shape may be computed at run time"};

@@ -13,6 +13,7 @@ TEST_CASE("a recipe survives a round trip through JSON") {
   r.io = Io::uint8;
   r.keep_float = {"conv*", "SOFTMAX"};
   r.equalize = false;
+  r.rounding = Rounding::nearest;
   r.bias_correction = false;
   r.min_sqnr_db = 25.5;
   const auto again = Recipe::from_json(r.to_json());
@@ -28,8 +29,8 @@ TEST_CASE("mistakes in a recipe are named") {
       {"", "is not valid JSON"},
       {"[1]", "a recipe is a JSON object"},
       {R"({"schem": "int8"})",
-       "unknown key 'schem'; there are scheme, observer, io, per_channel, equalize, bias_correction, "
-       "keep_float, "
+       "unknown key 'schem'; there are scheme, observer, io, per_channel, equalize, rounding, "
+       "bias_correction, keep_float, "
        "min_sqnr_db"},
       {R"({"scheme": "int4"})",
        "'scheme': no scheme 'int4'; there are int8, int16x8, dynamic, weight-only, float16"},
@@ -40,6 +41,7 @@ TEST_CASE("mistakes in a recipe are named") {
       {R"({"keep_float": "conv"})", "'keep_float': is not a list of strings"},
       {R"({"keep_float": [1]})", "'keep_float': is not a string"},
       {R"({"io": "int16"})", "'io': no io 'int16'; there are keep, int8, uint8"},
+      {R"({"rounding": "up"})", "'rounding': no rounding 'up'; there are nearest, compensated"},
       {R"({"min_sqnr_db": -1})", "'min_sqnr_db': is not between 0 and 200"},
   };
   for (const auto& [text, message] : cases) {

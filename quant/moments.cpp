@@ -1,0 +1,151 @@
+#include "quant/moments.hpp"
+
+#include <algorithm>
+
+#include "kernels/quant_math.hpp"
+
+namespace octet {
+namespace {
+
+using linear::Geometry;
+
+constexpr int64_t kMostBlock = 256, kLeastBlock = 32;
+constexpr int64_t kBudget = int64_t{8} << 20;  // numbers in all blocks of all operators: 64 MB
+
+int64_t block_for(const Geometry& g, int64_t most) {
+  const int64_t blocks = (g.terms() + most - 1) / most;
+  return (g.terms() + blocks - 1) / blocks;
+}
+
+int64_t numbers_for(const Geometry& g, int64_t most) {
+  const int64_t block = block_for(g, most);
+  return g.groups * ((g.terms() + block - 1) / block) * block * block;
+}
+
+// Calls f(tap, first element of the input pixel) for every tap of output position (b, od, oh, ow) that lies
+// inside the input.
+template <class F>
+void each_tap(const Geometry& g, int64_t window, const F& f) {
+  const int64_t ow = window % g.out[2], oh = window / g.out[2] % g.out[1];
+  const int64_t od = window / g.out[2] / g.out[1] % g.out[0], b = window / g.pixels_out();
+  for (int64_t kd = 0; kd < g.kernel[0]; ++kd) {
+    const auto id = g.source(0, od, kd);
+    if (!id) continue;
+    for (int64_t kh = 0; kh < g.kernel[1]; ++kh) {
+      const auto ih = g.source(1, oh, kh);
+      if (!ih) continue;
+      for (int64_t kw = 0; kw < g.kernel[2]; ++kw) {
+        const auto iw = g.source(2, ow, kw);
+        if (!iw) continue;
+        const int64_t pixel = ((b * g.in[0] + *id) * g.in[1] + *ih) * g.in[2] + *iw;
+        f((kd * g.kernel[1] + kh) * g.kernel[2] + kw, pixel * g.in_channels);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+MomentsTap::MomentsTap(size_t values, const std::vector<WatchedWindows>& watched, int64_t samples,
+                       ThreadPool& pool)
+    : pool_(pool), samples_(std::max<int64_t>(samples, 1)), readers_(values) {
+  int64_t most = kMostBlock, total = 0;
+  do {
+    total = 0;
+    for (const WatchedWindows& w : watched)
+      total += numbers_for(w.g, most);
+    if (total <= kBudget) break;
+    most /= 2;
+  } while (most >= kLeastBlock);
+  for (const WatchedWindows& w : watched) {
+    readers_[static_cast<size_t>(w.input)].push_back(moments_.size());
+    WindowMoments& m = moments_.emplace_back();
+    m.g = w.g;
+    m.held_as = w.held_as;
+    m.block = block_for(w.g, std::max(most, kLeastBlock));
+    m.sum.assign(static_cast<size_t>(w.g.taps() * w.g.in_channels), 0);
+    m.held_sum = m.sum;
+    m.sampled_sum = m.sum;
+    m.products.assign(static_cast<size_t>(w.g.groups * m.blocks() * m.block * m.block), 0);
+  }
+}
+
+void MomentsTap::on_value(ValueId id, const ConstTensorView& view) {
+  for (size_t i : readers_[static_cast<size_t>(id)]) {
+    WindowMoments& m = moments_[i];
+    // A sample of another size has windows of its own; it is left out.
+    if (view.shape.elements() != m.g.batch * m.g.pixels_in() * m.g.in_channels) continue;
+    add(m, static_cast<const float*>(view.data));
+  }
+}
+
+void MomentsTap::add(WindowMoments& m, const float* x) {
+  const auto n = static_cast<size_t>(m.g.batch * m.g.pixels_in() * m.g.in_channels);
+  held_.assign(x, x + n);
+  if (m.held_as)
+    pool_.for_range(n, 4096, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i)
+        held_[i] = static_cast<float>(
+            dequantize(quantize<int8_t>(static_cast<double>(x[i]), *m.held_as), *m.held_as));
+    });
+  add_means(m, x);
+  add_products(m);
+}
+
+void MomentsTap::add_means(WindowMoments& m, const float* x) const {
+  const Geometry& g = m.g;
+  const int64_t windows = g.batch * g.pixels_out();
+  // One channel range a task: every sum is made in one order, whatever the number of threads.
+  pool_.for_range(static_cast<size_t>(g.in_channels), 8, [&](size_t begin, size_t end) {
+    for (int64_t w = 0; w < windows; ++w)
+      each_tap(g, w, [&](int64_t tap, int64_t first) {
+        double* sum = m.sum.data() + tap * g.in_channels;
+        double* held_sum = m.held_sum.data() + tap * g.in_channels;
+        for (size_t c = begin; c < end; ++c) {
+          sum[c] += static_cast<double>(x[first + static_cast<int64_t>(c)]);
+          held_sum[c] += static_cast<double>(held_[static_cast<size_t>(first) + c]);
+        }
+      });
+  });
+  m.windows += windows;
+}
+
+void MomentsTap::add_products(WindowMoments& m) {
+  const Geometry& g = m.g;
+  const int64_t windows = g.batch * g.pixels_out(), terms = g.terms();
+  // Some times as many rows as a block has terms, spread over the samples.
+  const int64_t wanted = std::max<int64_t>(1024, 6 * m.block);
+  const int64_t count = std::min(windows, (wanted + samples_ - 1) / samples_);
+  const int64_t row = g.groups * terms;
+  rows_.assign(static_cast<size_t>(count * row), 0.0);
+  // Other samples look at other windows: a Weyl sequence, by the golden ratio.
+  const auto turn = static_cast<int64_t>(static_cast<uint32_t>(m.sampled) * 2654435769U >> 16);
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t window = std::min((k * 65536 + turn) * windows / (count * 65536), windows - 1);
+    double* to = rows_.data() + k * row;
+    each_tap(g, window, [&](int64_t tap, int64_t first) {
+      for (int64_t c = 0; c < g.in_channels; ++c)
+        to[c / g.group_in() * terms + tap * g.group_in() + c % g.group_in()] =
+            static_cast<double>(held_[static_cast<size_t>(first + c)]);
+    });
+    for (int64_t i = 0; i < row; ++i)
+      m.sampled_sum[static_cast<size_t>(i)] += to[i];
+  }
+  m.sampled += count;
+  pool_.for_range(static_cast<size_t>(row), 4, [&](size_t begin, size_t end) {
+    for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r) {
+      const int64_t group = r / terms, term = r % terms, b = term / m.block, i = term % m.block;
+      const int64_t first = b * m.block, size = std::min(m.block, terms - first);
+      double* products = m.block_of(group, b) + i * m.block;
+      for (int64_t k = 0; k < count; ++k) {
+        const double* x = rows_.data() + k * row + group * terms + first;
+        const double xi = x[i];
+        if (xi == 0) continue;  // often: behind a ReLU
+        for (int64_t j = i; j < size; ++j)
+          products[j] += xi * x[j];
+      }
+    }
+  });
+}
+
+}  // namespace octet

@@ -1,0 +1,25 @@
+// Integer weights whose errors cancel on real data, and biases that take up what remains.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "quant/moments.hpp"
+
+namespace octet {
+
+// (Q11) Round `weights` (float, with one symmetric scale per output channel) so that the squared error of the
+// operator's outputs over the windows of `m` is small: one term after the other is rounded, and the error it
+// leaves is taken up by the terms that follow, weighted by how the inputs go together. A channel keeps its
+// nearest integers where those are the better ones. `centered`: a bias takes up the mean error, so only the
+// rest counts. Hassibi, Stork: Second Order Derivatives for Network Pruning: Optimal Brain Surgeon, NIPS 1992;
+// Frantar, Ashkboos, Hoefler, Alistarh: GPTQ, ICLR 2023.
+std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::span<const double> scale,
+                                         const WindowMoments& m, bool centered, ThreadPool& pool);
+
+// (Q12) Per output channel: mean of the real output minus mean of the output with these integers.
+std::vector<double> mean_lack(std::span<const float> weights, std::span<const int8_t> integers,
+                              std::span<const double> scale, const WindowMoments& m);
+
+}  // namespace octet
