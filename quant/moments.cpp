@@ -46,6 +46,31 @@ void each_tap(const Geometry& g, int64_t window, const F& f) {
 
 }  // namespace
 
+WindowMeans::WindowMeans(const Geometry& geometry)
+    : g(geometry), sum(static_cast<size_t>(g.taps() * g.in_channels), 0.0) {}
+
+void WindowMeans::add(const float* x, ThreadPool& pool) {
+  const int64_t count = g.batch * g.pixels_out();
+  // A range of channels a task: every sum is made in one order, whatever the number of threads.
+  pool.for_range(static_cast<size_t>(g.in_channels), 8, [&](size_t begin, size_t end) {
+    for (int64_t w = 0; w < count; ++w)
+      each_tap(g, w, [&](int64_t tap, int64_t first) {
+        double* to = sum.data() + tap * g.in_channels;
+        for (size_t c = begin; c < end; ++c)
+          to[c] += static_cast<double>(x[static_cast<size_t>(first) + c]);
+      });
+  });
+  windows += count;
+}
+
+WindowMoments::WindowMoments(const Geometry& g, std::optional<Affine> held_as, int64_t block)
+    : held_as(held_as),
+      real(g),
+      held(g),
+      block(block),
+      sampled_sum(real.sum.size(), 0.0),
+      products(static_cast<size_t>(g.groups * blocks() * block * block), 0.0) {}
+
 MomentsTap::MomentsTap(size_t values, const std::vector<WatchedWindows>& watched, int64_t samples,
                        ThreadPool& pool)
     : pool_(pool), samples_(std::max<int64_t>(samples, 1)), readers_(values) {
@@ -59,14 +84,7 @@ MomentsTap::MomentsTap(size_t values, const std::vector<WatchedWindows>& watched
   } while (most >= kLeastBlock);
   for (const WatchedWindows& w : watched) {
     readers_[static_cast<size_t>(w.input)].push_back(moments_.size());
-    WindowMoments& m = moments_.emplace_back();
-    m.g = w.g;
-    m.held_as = w.held_as;
-    m.block = block_for(w.g, std::max(most, kLeastBlock));
-    m.sum.assign(static_cast<size_t>(w.g.taps() * w.g.in_channels), 0);
-    m.held_sum = m.sum;
-    m.sampled_sum = m.sum;
-    m.products.assign(static_cast<size_t>(w.g.groups * m.blocks() * m.block * m.block), 0);
+    moments_.emplace_back(w.g, w.held_as, block_for(w.g, std::max(most, kLeastBlock)));
   }
 }
 
@@ -74,13 +92,13 @@ void MomentsTap::on_value(ValueId id, const ConstTensorView& view) {
   for (size_t i : readers_[static_cast<size_t>(id)]) {
     WindowMoments& m = moments_[i];
     // A sample of another size has windows of its own; it is left out.
-    if (view.shape.elements() != m.g.batch * m.g.pixels_in() * m.g.in_channels) continue;
-    add(m, static_cast<const float*>(view.data));
+    if (view.shape.elements() == m.g().batch * m.g().pixels_in() * m.g().in_channels)
+      add(m, static_cast<const float*>(view.data));
   }
 }
 
 void MomentsTap::add(WindowMoments& m, const float* x) {
-  const auto n = static_cast<size_t>(m.g.batch * m.g.pixels_in() * m.g.in_channels);
+  const auto n = static_cast<size_t>(m.g().batch * m.g().pixels_in() * m.g().in_channels);
   held_.assign(x, x + n);
   if (m.held_as)
     pool_.for_range(n, 4096, [&](size_t begin, size_t end) {
@@ -88,30 +106,13 @@ void MomentsTap::add(WindowMoments& m, const float* x) {
         held_[i] = static_cast<float>(
             dequantize(quantize<int8_t>(static_cast<double>(x[i]), *m.held_as), *m.held_as));
     });
-  add_means(m, x);
+  m.real.add(x, pool_);
+  m.held.add(held_.data(), pool_);
   add_products(m);
 }
 
-void MomentsTap::add_means(WindowMoments& m, const float* x) const {
-  const Geometry& g = m.g;
-  const int64_t windows = g.batch * g.pixels_out();
-  // One channel range a task: every sum is made in one order, whatever the number of threads.
-  pool_.for_range(static_cast<size_t>(g.in_channels), 8, [&](size_t begin, size_t end) {
-    for (int64_t w = 0; w < windows; ++w)
-      each_tap(g, w, [&](int64_t tap, int64_t first) {
-        double* sum = m.sum.data() + tap * g.in_channels;
-        double* held_sum = m.held_sum.data() + tap * g.in_channels;
-        for (size_t c = begin; c < end; ++c) {
-          sum[c] += static_cast<double>(x[first + static_cast<int64_t>(c)]);
-          held_sum[c] += static_cast<double>(held_[static_cast<size_t>(first) + c]);
-        }
-      });
-  });
-  m.windows += windows;
-}
-
 void MomentsTap::add_products(WindowMoments& m) {
-  const Geometry& g = m.g;
+  const Geometry& g = m.g();
   const int64_t windows = g.batch * g.pixels_out(), terms = g.terms();
   // Some times as many rows as a block has terms, spread over the samples.
   const int64_t wanted = std::max<int64_t>(1024, 6 * m.block);
@@ -136,7 +137,7 @@ void MomentsTap::add_products(WindowMoments& m) {
     for (auto r = static_cast<int64_t>(begin); r < static_cast<int64_t>(end); ++r) {
       const int64_t group = r / terms, term = r % terms, b = term / m.block, i = term % m.block;
       const int64_t first = b * m.block, size = std::min(m.block, terms - first);
-      double* products = m.block_of(group, b) + i * m.block;
+      double* products = m.products.data() + m.block_begin(group, b) + i * m.block;
       for (int64_t k = 0; k < count; ++k) {
         const double* x = rows_.data() + k * row + group * terms + first;
         const double xi = x[i];

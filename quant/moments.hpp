@@ -11,40 +11,45 @@
 
 namespace octet {
 
-// Of one operator. Terms are (tap, input channel), the order in which a window is read; a group's second
-// moments are kept for blocks of neighbouring terms, so that memory stays bounded.
-struct WindowMoments {
+// The mean over all windows of what each term meets. Terms are (tap, input channel), the order in which a
+// window is read.
+struct WindowMeans {
   linear::Geometry g;
-  std::optional<Affine> held_as;      // how the quantized operator holds its input; nothing: in float
-  int64_t block = 0;                  // terms of a block; the last one of a group may have fewer
-  int64_t windows = 0;                // in the means
-  int64_t sampled = 0;                // in the second moments: windows spread evenly over each sample
-  std::vector<double> sum, held_sum;  // [tap][input channel]: of the real input, of what is held
-  std::vector<double> sampled_sum;    // [group][term]: of what is held, over the sampled windows
-  std::vector<double> products;       // [group][block][i][j], j >= i
+  int64_t windows = 0;
+  std::vector<double> sum;  // [tap][input channel]
 
-  int64_t terms() const { return g.terms(); }
+  explicit WindowMeans(const linear::Geometry& geometry);
+  // One input of the geometry's size.
+  void add(const float* x, ThreadPool& pool);
+  double mean(int64_t group, int64_t term) const {
+    const int64_t tap = term / g.group_in(), channel = group * g.group_in() + term % g.group_in();
+    return sum[static_cast<size_t>(tap * g.in_channels + channel)] /
+           static_cast<double>(std::max<int64_t>(windows, 1));
+  }
+};
+
+// Of one operator: the means of the real input and of what the quantized operator holds of it, and the second
+// moments of the latter within a group, for blocks of neighbouring terms, so that memory stays bounded.
+struct WindowMoments {
+  std::optional<Affine> held_as;    // how the quantized operator holds its input; nothing: in float
+  WindowMeans real, held;           // over all windows
+  int64_t block = 0;                // terms of a block; the last one of a group may have fewer
+  int64_t sampled = 0;              // windows in what follows, spread evenly over each sample
+  std::vector<double> sampled_sum;  // [group][term]
+  std::vector<double> products;     // [group][block][i][j], j >= i
+
+  WindowMoments(const linear::Geometry& g, std::optional<Affine> held_as, int64_t block);
+  const linear::Geometry& g() const { return real.g; }
+  int64_t terms() const { return g().terms(); }
   int64_t blocks() const { return (terms() + block - 1) / block; }
-  // Position of (group, term) in `sum` and `held_sum`.
-  size_t index(int64_t group, int64_t term) const {
-    return static_cast<size_t>(term / g.group_in() * g.in_channels + group * g.group_in() +
-                               term % g.group_in());
-  }
-  double mean(int64_t group, int64_t term) const { return sum[index(group, term)] / count(windows); }
-  double held_mean(int64_t group, int64_t term) const { return held_sum[index(group, term)] / count(windows); }
   double sampled_mean(int64_t group, int64_t term) const {
-    return sampled_sum[static_cast<size_t>(group * terms() + term)] / count(sampled);
+    return sampled_sum[static_cast<size_t>(group * terms() + term)] /
+           static_cast<double>(std::max<int64_t>(sampled, 1));
   }
-  // The products of block b of a group, `block` rows of `block` numbers.
-  double* block_of(int64_t group, int64_t b) {
-    return products.data() + (group * blocks() + b) * block * block;
+  // The products of block b of a group: `block` rows of `block` numbers.
+  size_t block_begin(int64_t group, int64_t b) const {
+    return static_cast<size_t>((group * blocks() + b) * block * block);
   }
-  const double* block_of(int64_t group, int64_t b) const {
-    return products.data() + (group * blocks() + b) * block * block;
-  }
-
- private:
-  static double count(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
 };
 
 // An operator to watch: `input` is the float value it reads.
@@ -64,7 +69,6 @@ class MomentsTap final : public Tap {
 
  private:
   void add(WindowMoments& m, const float* x);
-  void add_means(WindowMoments& m, const float* x) const;
   void add_products(WindowMoments& m);
 
   ThreadPool& pool_;

@@ -22,8 +22,8 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration
 // A linear operator of a quantized graph and what it came from.
 struct WeightSite {
   const Value* real = nullptr;   // its float weights
-  int axis = -1;                 // of them: the output channels
   ValueId weights = kNoValue;    // int8, in the quantized graph; read by this operator alone
+  size_t input_slot = 0;         // of the operator: what meets the weights
   ValueId bias = kNoValue;       // int32 or float there; likewise; kNoValue when there is none to change
   WatchedWindows windows;        // of the float graph
 };

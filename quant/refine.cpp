@@ -1,9 +1,12 @@
 // Weights and biases of a quantized graph, set anew with what real samples show.
 #include <algorithm>
+#include <map>
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "quant/lockstep.hpp"
 #include "quant/pipeline.hpp"
+#include "quant/reals.hpp"
 #include "quant/runner.hpp"
 #include "quant/weight_rounding.hpp"
 
@@ -11,6 +14,7 @@ namespace octet {
 namespace {
 
 constexpr int64_t kRefineSamples = 128;
+constexpr int64_t kLockstepBytes = int64_t{64} << 20;
 
 // The scales of a site's weights, one per output channel.
 std::vector<double> channel_scales(const Value& weights, int64_t channels) {
@@ -20,14 +24,14 @@ std::vector<double> channel_scales(const Value& weights, int64_t channels) {
   return scale;
 }
 
-void shift_bias(Value& bias, const std::vector<double>& lack) {
+// The bias that makes up for what the mean output lacks (in real numbers).
+Constant shifted(const Value& bias, const std::vector<double>& lack) {
   if (bias.dtype == DType::float32) {
     const auto old = bias.constant.as<float>();
     std::vector<float> b(old.begin(), old.end());
     for (size_t c = 0; c < b.size(); ++c)
       b[c] = static_cast<float>(static_cast<double>(b[c]) + lack[c]);
-    bias.constant = Constant::of(b);
-    return;
+    return Constant::of(b);
   }
   const auto old = bias.constant.as<int32_t>();
   std::vector<int32_t> b(old.begin(), old.end());
@@ -35,24 +39,106 @@ void shift_bias(Value& bias, const std::vector<double>& lack) {
     const auto scale = static_cast<double>(bias.quant.at(c).scale);
     b[c] = saturate<int32_t>(static_cast<double>(b[c]) + round_even(lack[c] / scale));
   }
-  bias.constant = Constant::of(b);
+  return Constant::of(b);
 }
 
-// Run samples from all over the data, kRefineSamples at most, through the float model.
-Status run_samples(const Model& model, SampleSource& samples, int threads, Tap& tap) {
+std::vector<double> difference(std::vector<double> a, const std::vector<double>& b) {
+  for (size_t i = 0; i < a.size(); ++i)
+    a[i] -= b[i];
+  return a;
+}
+
+// Calls f with samples from all over the data, `most` at most; it returns false when it needs no more.
+template <class F>
+Status each_sample(SampleSource& samples, int64_t most, const F& f) {
   const int64_t size = samples.size();
-  const int64_t stride = size > kRefineSamples ? size / kRefineSamples : 1;
-  Runner runner(model, threads, true);
+  const int64_t stride = size > most ? size / most : 1;
   std::vector<ConstTensorView> sample;
   OCTET_TRY(samples.rewind());
-  for (int64_t i = 0, taken = 0; taken < kRefineSamples; ++i) {
+  for (int64_t i = 0, taken = 0; taken < most; ++i) {
     OCTET_ASSIGN(const bool more, samples.next(sample));
     if (!more) break;
     if (i % stride != 0) continue;
-    OCTET_TRY(runner.run(sample, &tap));
+    OCTET_ASSIGN(const bool enough, f(sample));
+    if (enough) break;
     ++taken;
   }
   return {};
+}
+
+// The means of what sites meet in the float graph.
+class RealMeans final : public Tap {
+ public:
+  RealMeans(const std::vector<WeightSite>& sites, ThreadPool& pool) : pool_(pool) {
+    for (size_t i = 0; i < sites.size(); ++i) {
+      means_.emplace_back(sites[i].windows.g);
+      readers_[sites[i].windows.input].push_back(i);
+    }
+  }
+  void on_value(ValueId id, const ConstTensorView& view) override {
+    const auto it = readers_.find(id);
+    if (it == readers_.end()) return;
+    for (size_t i : it->second)
+      means_[i].add(static_cast<const float*>(view.data), pool_);
+  }
+  const WindowMeans& operator[](size_t i) const { return means_[i]; }
+
+ private:
+  ThreadPool& pool_;
+  std::map<ValueId, std::vector<size_t>> readers_;
+  std::vector<WindowMeans> means_;
+};
+
+// Shift the biases of an int8 graph in the order in which they are computed with, each by what its operator's
+// mean output lacks when everything before it is integer and corrected already: noise that passes a ReLU
+// shifts means, and so do ranges that end early. Does nothing where the graph can't run that way.
+Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>& sites,
+                      SampleSource& samples, int threads) {
+  auto made = Lockstep::create(g, threads);
+  if (made.status().code() == Code::unsupported) return {};
+  OCTET_ASSIGN(const std::unique_ptr<Lockstep> lockstep, std::move(made));
+  const int64_t most = std::clamp<int64_t>(lockstep->capacity(kLockstepBytes), 1, kRefineSamples);
+  ThreadPool pool(threads);
+  Runner runner(real, threads, true);
+  RealMeans means(sites, pool);
+  std::vector<std::vector<std::byte>> storage(g.inputs.size());
+  auto status = each_sample(samples, most, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+    std::vector<ConstTensorView> converted;
+    for (size_t i = 0; i < sample.size(); ++i) {
+      const Value& v = g.value(g.inputs[i]);
+      OCTET_ASSIGN(const ConstTensorView c, convert(sample[i], v.dtype, v.quant, storage[i]));
+      converted.push_back(c);
+    }
+    OCTET_TRY(lockstep->add_sample(converted));
+    OCTET_TRY(runner.run(sample, &means));
+    return false;
+  });
+  if (status.code() == Code::unsupported) return {};
+  OCTET_TRY(std::move(status));
+  std::map<ValueId, size_t> site_of;  // by the weights, which no other operator reads
+  for (size_t i = 0; i < sites.size(); ++i)
+    if (sites[i].bias != kNoValue) site_of[sites[i].weights] = i;
+  std::vector<float> reals;
+  return lockstep->run([&](NodeId n) {
+    const Node& node = lockstep->graph().nodes[static_cast<size_t>(n)];
+    const auto site = std::find_if(node.inputs.begin(), node.inputs.end(),
+                                   [&](ValueId v) { return site_of.contains(v); });
+    if (site == node.inputs.end()) return false;
+    const WeightSite& s = sites[site_of[*site]];
+    const WindowMeans& m = means[site_of[*site]];
+    WindowMeans held(m.g);
+    for (size_t k = 0; k < lockstep->samples(); ++k) {
+      to_reals(lockstep->value(node.inputs[s.input_slot], k), reals);
+      held.add(reals.data(), pool);
+    }
+    const Value& weights = g.value(s.weights);
+    const auto lack = difference(mean_outputs(s.real->constant.as<float>(), m),
+                                 mean_outputs(weights.constant.as<int8_t>(),
+                                              channel_scales(weights, m.g.out_channels), held));
+    g.value(s.bias).constant = shifted(g.value(s.bias), lack);
+    lockstep->set_constant(s.bias, g.value(s.bias).constant);
+    return true;
+  });
 }
 
 }  // namespace
@@ -81,8 +167,8 @@ std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quanti
     const ValueId x = real.input(c->slots.x);
     if (!is_own(s.weights, DType::int8) || x == kNoValue || f.value(x).is_constant()) continue;
     s.real = &f.value(real.input(c->slots.w));
-    s.axis = spec->quant.input(c->slots.w).a;
     if (const ValueId b = n.input(c->slots.bias); is_own(b, DType::int32)) s.bias = b;
+    s.input_slot = c->slots.x;
     s.windows = {x, c->g, g.value(n.input(c->slots.x)).quant.at()};
     sites.push_back(std::move(s));
   }
@@ -99,21 +185,23 @@ Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std
   ThreadPool pool(options.threads);
   MomentsTap moments(prepared.model->main().values.size(), watched,
                      size < 0 ? kRefineSamples : std::min(size, kRefineSamples), pool);
-  OCTET_TRY(run_samples(*prepared.model, *options.samples, options.threads, moments));
+  Runner runner(*prepared.model, options.threads, true);
+  OCTET_TRY(each_sample(*options.samples, kRefineSamples,
+                        [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+                          OCTET_TRY(runner.run(sample, &moments));
+                          return false;
+                        }));
   for (size_t i = 0; i < sites.size(); ++i) {
     const WeightSite& s = sites[i];
     const WindowMoments& m = moments[i];
-    if (m.windows == 0) continue;
+    if (m.real.windows == 0 || recipe.rounding == Rounding::nearest) continue;
     Value& weights = quantized.value(s.weights);
-    const auto real = s.real->constant.as<float>();
-    const std::vector<double> scale = channel_scales(weights, m.g.out_channels);
-    const bool shifts = recipe.bias_correction && s.bias != kNoValue;
-    if (recipe.rounding == Rounding::compensated)
-      weights.constant = Constant::of(compensated_rounding(real, scale, m, shifts, pool));
-    if (shifts)
-      shift_bias(quantized.value(s.bias), mean_lack(real, weights.constant.as<int8_t>(), scale, m));
+    weights.constant = Constant::of(
+        compensated_rounding(s.real->constant.as<float>(), channel_scales(weights, m.g().out_channels), m,
+                             recipe.bias_correction && s.bias != kNoValue, pool));
   }
-  return {};
+  if (!recipe.bias_correction) return {};
+  return shift_in_order(*prepared.model, quantized, sites, *options.samples, options.threads);
 }
 
 }  // namespace octet

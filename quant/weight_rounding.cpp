@@ -35,7 +35,7 @@ Moments moments_of(const WindowMoments& m, int64_t group, int64_t b, bool center
   Moments r;
   r.n = std::min(m.block, m.terms() - first);
   r.h.resize(static_cast<size_t>(r.n * r.n));
-  const double* p = m.block_of(group, b);
+  const double* p = m.products.data() + m.block_begin(group, b);
   const auto count = static_cast<double>(std::max<int64_t>(m.sampled, 1));
   for (int64_t i = 0; i < r.n; ++i)
     for (int64_t j = i; j < r.n; ++j) {
@@ -136,11 +136,22 @@ std::vector<double> round_terms(std::vector<double> w, double scale, const Momen
   return error_of(m, e) < plain_error ? better : plain;
 }
 
+// Per output channel: the sum of weight(i, channel) times the mean that weight i meets.
+template <class F>
+std::vector<double> mean_sums(const WindowMeans& m, const F& weight) {
+  const Geometry& g = m.g;
+  std::vector<double> sums(static_cast<size_t>(g.out_channels), 0.0);
+  for (int64_t o = 0; o < g.out_channels; ++o)
+    for (int64_t k = 0; k < g.terms(); ++k)
+      sums[static_cast<size_t>(o)] += weight(weight_index(g, o, k), o) * m.mean(o / g.group_out(), k);
+  return sums;
+}
+
 }  // namespace
 
 std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::span<const double> scale,
                                          const WindowMoments& m, bool centered, ThreadPool& pool) {
-  const Geometry& g = m.g;
+  const Geometry& g = m.g();
   std::vector<int8_t> result(weights.size());
   const auto round_block = [&](int64_t group, int64_t b, ThreadPool& inner) {
     const Moments moments = moments_of(m, group, b, centered);
@@ -174,21 +185,15 @@ std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::sp
   return result;
 }
 
-std::vector<double> mean_lack(std::span<const float> weights, std::span<const int8_t> integers,
-                              std::span<const double> scale, const WindowMoments& m) {
-  const Geometry& g = m.g;
-  std::vector<double> lack(static_cast<size_t>(g.out_channels), 0.0);
-  for (int64_t o = 0; o < g.out_channels; ++o) {
-    const int64_t group = o / g.group_out();
-    double sum = 0;
-    for (int64_t k = 0; k < m.terms(); ++k) {
-      const size_t i = weight_index(g, o, k);
-      sum += static_cast<double>(weights[i]) * m.mean(group, k) -
-             scale[static_cast<size_t>(o)] * static_cast<double>(integers[i]) * m.held_mean(group, k);
-    }
-    lack[static_cast<size_t>(o)] = sum;
-  }
-  return lack;
+std::vector<double> mean_outputs(std::span<const float> weights, const WindowMeans& m) {
+  return mean_sums(m, [&](size_t i, int64_t) { return static_cast<double>(weights[i]); });
+}
+
+std::vector<double> mean_outputs(std::span<const int8_t> weights, std::span<const double> scale,
+                                 const WindowMeans& m) {
+  return mean_sums(m, [&](size_t i, int64_t channel) {
+    return scale[static_cast<size_t>(channel)] * static_cast<double>(weights[i]);
+  });
 }
 
 }  // namespace octet

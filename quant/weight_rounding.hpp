@@ -18,8 +18,9 @@ namespace octet {
 std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::span<const double> scale,
                                          const WindowMoments& m, bool centered, ThreadPool& pool);
 
-// (Q12) Per output channel: mean of the real output minus mean of the output with these integers.
-std::vector<double> mean_lack(std::span<const float> weights, std::span<const int8_t> integers,
-                              std::span<const double> scale, const WindowMoments& m);
+// (Q12) The mean output of each channel, without bias, of an operator whose windows have these means.
+std::vector<double> mean_outputs(std::span<const float> weights, const WindowMeans& m);
+std::vector<double> mean_outputs(std::span<const int8_t> weights, std::span<const double> scale,
+                                 const WindowMeans& m);
 
 }  // namespace octet
