@@ -55,6 +55,14 @@ Result<int64_t> bytes_of(const Model& m) {
   return static_cast<int64_t>(bytes.size());
 }
 
+int64_t constant_bytes(const Model& m) {
+  int64_t n = 0;
+  for (const Graph& g : m.graphs)
+    for (const Value& v : g.values)
+      n += static_cast<int64_t>(v.constant.bytes().size());
+  return n;
+}
+
 int64_t first_measured(const SampleSource& samples, int64_t most) {
   return samples.size() > most ? samples.size() - most : 0;
 }
@@ -173,6 +181,12 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
     }
   }
   PreparedModel prepared;
+  prepared.input_bytes = source.file_bytes;
+  if (prepared.input_bytes == 0) {
+    // A graph that was never in a file may hold what no file can say.
+    const auto bytes = bytes_of(source);
+    prepared.input_bytes = bytes.ok() ? *bytes : constant_bytes(source);
+  }
   prepared.equalized = equalized_graph;
   prepared.fusions = report.counts();
   prepared.fusion_text = report.to_string();
@@ -198,10 +212,7 @@ Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration
   report.fusions = prepared.fusions;
   report.fusion_text = prepared.fusion_text;
   OCTET_ASSIGN(report.output_bytes, bytes_of(*result->model));
-  report.input_bytes = prepared.model->file_bytes;
-  if (report.input_bytes == 0) {
-    OCTET_ASSIGN(report.input_bytes, bytes_of(*prepared.model));
-  }
+  report.input_bytes = prepared.input_bytes;
   return result;
 }
 

@@ -157,10 +157,10 @@ Result<Recipe> Recipe::load(const std::string& path) {
 
 std::string Recipe::to_json() const {
   nlohmann::ordered_json json = {
-      {"scheme", name_of(scheme)},          {"observer", observer},
-      {"per_channel", per_channel},         {"io", name_of(io)},
-      {"keep_float", keep_float},           {"equalize", equalize},
-      {"rounding", name_of(rounding)},      {"bias_correction", bias_correction},
+      {"scheme", name_of(scheme)},     {"observer", observer},
+      {"per_channel", per_channel},    {"io", name_of(io)},
+      {"keep_float", keep_float},      {"equalize", equalize},
+      {"rounding", name_of(rounding)}, {"bias_correction", bias_correction},
       {"min_sqnr_db", min_sqnr_db},
   };
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

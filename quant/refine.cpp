@@ -121,8 +121,8 @@ Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>
   std::vector<float> reals;
   return lockstep->run([&](NodeId n) {
     const Node& node = lockstep->graph().nodes[static_cast<size_t>(n)];
-    const auto site = std::find_if(node.inputs.begin(), node.inputs.end(),
-                                   [&](ValueId v) { return site_of.contains(v); });
+    const auto site =
+        std::find_if(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return site_of.contains(v); });
     if (site == node.inputs.end()) return false;
     const WeightSite& s = sites[site_of[*site]];
     const WindowMeans& m = means[site_of[*site]];
@@ -132,9 +132,9 @@ Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>
       held.add(reals.data(), pool);
     }
     const Value& weights = g.value(s.weights);
-    const auto lack = difference(mean_outputs(s.real->constant.as<float>(), m),
-                                 mean_outputs(weights.constant.as<int8_t>(),
-                                              channel_scales(weights, m.g.out_channels), held));
+    const auto lack = difference(
+        mean_outputs(s.real->constant.as<float>(), m),
+        mean_outputs(weights.constant.as<int8_t>(), channel_scales(weights, m.g.out_channels), held));
     g.value(s.bias).constant = shifted(g.value(s.bias), lack);
     lockstep->set_constant(s.bias, g.value(s.bias).constant);
     return true;
@@ -196,9 +196,9 @@ Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std
     const WindowMoments& m = moments[i];
     if (m.real.windows == 0 || recipe.rounding == Rounding::nearest) continue;
     Value& weights = quantized.value(s.weights);
-    weights.constant = Constant::of(
-        compensated_rounding(s.real->constant.as<float>(), channel_scales(weights, m.g().out_channels), m,
-                             recipe.bias_correction && s.bias != kNoValue, pool));
+    weights.constant = Constant::of(compensated_rounding(s.real->constant.as<float>(),
+                                                         channel_scales(weights, m.g().out_channels), m,
+                                                         recipe.bias_correction && s.bias != kNoValue, pool));
   }
   if (!recipe.bias_correction) return {};
   return shift_in_order(*prepared.model, quantized, sites, *options.samples, options.threads);

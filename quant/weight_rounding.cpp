@@ -163,8 +163,7 @@ std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::sp
         std::vector<double> w;
         for (int64_t i = 0; i < moments.n; ++i)
           w.push_back(static_cast<double>(weights[weight_index(g, out + o, first + i)]));
-        const auto q =
-            round_terms(std::move(w), scale[static_cast<size_t>(out + o)], moments, order, u);
+        const auto q = round_terms(std::move(w), scale[static_cast<size_t>(out + o)], moments, order, u);
         for (int64_t i = 0; i < moments.n; ++i)
           result[weight_index(g, out + o, first + i)] = static_cast<int8_t>(q[static_cast<size_t>(i)]);
       }

@@ -13,8 +13,8 @@ namespace octet {
 // operator's outputs over the windows of `m` is small: one term after the other is rounded, and the error it
 // leaves is taken up by the terms that follow, weighted by how the inputs go together. A channel keeps its
 // nearest integers where those are the better ones. `centered`: a bias takes up the mean error, so only the
-// rest counts. Hassibi, Stork: Second Order Derivatives for Network Pruning: Optimal Brain Surgeon, NIPS 1992;
-// Frantar, Ashkboos, Hoefler, Alistarh: GPTQ, ICLR 2023.
+// rest counts. Hassibi, Stork: Second Order Derivatives for Network Pruning: Optimal Brain Surgeon, NIPS
+// 1992; Frantar, Ashkboos, Hoefler, Alistarh: GPTQ, ICLR 2023.
 std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::span<const double> scale,
                                          const WindowMoments& m, bool centered, ThreadPool& pool);
 

@@ -1,7 +1,9 @@
 // Rewrites for execution only: explicit padding inside of operators, activations inside of integer ones.
 // Integer results stay bit-exact.
 #include <array>
+#include <limits>
 
+#include "kernels/quant_math.hpp"
 #include "runtime/rewrite/affine_op.hpp"
 #include "runtime/rewrite/rule.hpp"
 #include "runtime/rewrite/window_op.hpp"
@@ -15,7 +17,7 @@ constexpr std::array kConvs = {CONV_2D, DEPTHWISE_CONV_2D};
 constexpr std::array kMaxPool = {MAX_POOL_2D};
 constexpr std::array kActivated = {CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV, ADD, SUB,
                                    MUL};
-constexpr std::array kActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1};
+constexpr std::array kActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 
 std::optional<Padding> explicit_padding(const Site& s) {
   const auto pad = pad_op(s.graph(), s.producer());
@@ -53,17 +55,32 @@ Status pad_inside(Site& s) {
   return {};
 }
 
+// The clamp that the consumer is: an activation, or MINIMUM or MAXIMUM with one integer of the same scale.
+std::optional<ClampOp> integer_clamp(const Site& s) {
+  const Node& n = s.consumer();
+  if (n.kind != MINIMUM && n.kind != MAXIMUM) return clamp_op(s.graph(), n);
+  const Value& c = s.value(s.other_input());
+  if (!c.is_constant() || c.shape.elements() != 1 || c.dtype != s.between().dtype ||
+      c.quant != s.between().quant || c.shape.rank() > s.between().shape.rank())
+    return std::nullopt;
+  const float limit =
+      static_cast<float>(c.dtype == DType::int8 ? dequantize(c.constant.as<int8_t>()[0], c.quant.at())
+                                                : dequantize(c.constant.as<uint8_t>()[0], c.quant.at()));
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  return n.kind == MINIMUM ? ClampOp{s.slot, -kInf, limit} : ClampOp{s.slot, limit, kInf};
+}
+
 // With the same scale on both sides the activation only limits the integers (MATH.md, Q9).
 bool can_activate_integers(const Site& s) {
   const Value& between = s.between();
   if (!between.quant || between.quant.is_per_channel() || between.quant != s.output().quant) return false;
   if (between.dtype != DType::int8 && between.dtype != DType::uint8) return false;
-  const auto c = clamp_op(s.graph(), s.consumer());
-  return c && tighten(*activation_of(s.producer().attrs), c->lo, c->hi).has_value();
+  const auto c = integer_clamp(s);
+  return c && c->x_slot == s.slot && tighten(*activation_of(s.producer().attrs), c->lo, c->hi).has_value();
 }
 
 Status activate_integers(Site& s) {
-  const auto c = clamp_op(s.graph(), s.consumer());
+  const auto c = integer_clamp(s);
   Activation& act = *activation_of(s.ed.edit(s.producer_id).attrs);
   act = *tighten(act, c->lo, c->hi);
   s.ed.absorb(s.producer_id, s.consumer_id);
@@ -77,8 +94,8 @@ constexpr Rule kRules[] = {
      kAny},
     {"pad inside, max pool", "PADV2(lowest) -> MAX_POOL_2D(VALID) => MAX_POOL_2D(explicit)", kPads, kMaxPool,
      can_pad_max_pool, pad_inside, kAny},
-    {"integer activation", "CONV_2D -> RELU(same scale) => CONV_2D(RELU)", kActivated, kActivations,
-     can_activate_integers, activate_integers, kAny},
+    {"integer activation", "CONV_2D -> RELU|MINIMUM|MAXIMUM(same scale) => CONV_2D(clamp)", kActivated,
+     kActivations, can_activate_integers, activate_integers, kAny},
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Mutated models, run: one model per case of the operator tables, in float and int8, with damage that leaves
-// them readable. OCTET_MUTATIONS sets how many in all (20000).
+// them readable. OCTET_MUTATIONS sets how many in all (4000).
 #include <cstdlib>
 #include <doctest/doctest.h>
 
@@ -66,7 +66,7 @@ TEST_CASE("bad input: mutated models of every operator, planned and run") {
   MESSAGE(originals.size() << " models");
   REQUIRE(originals.size() > 50);
   const char* wanted = std::getenv("OCTET_MUTATIONS");
-  const int n = wanted != nullptr ? std::atoi(wanted) : 20000;
+  const int n = wanted != nullptr ? std::atoi(wanted) : 4000;
   std::mt19937 random(7);
   for (int i = 0; i < n; ++i) {
     const auto bytes = test::mutated(originals[static_cast<size_t>(i) % originals.size()], random);

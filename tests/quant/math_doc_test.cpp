@@ -11,6 +11,7 @@
 #include "kernels/quant_math.hpp"
 #include "quant/compare.hpp"
 #include "quant/scales.hpp"
+#include "quant/weight_rounding.hpp"
 
 using namespace octet;
 
@@ -92,6 +93,45 @@ Fields q10(const Fields& f) {
   return {{"db", std::to_string(dd == 0 ? kExactDb : 10 * std::log10(aa / dd))}};
 }
 
+// One window of as many terms as there are weights, for one output.
+linear::Geometry dot_product(size_t terms) {
+  linear::Geometry g;
+  g.in_channels = static_cast<int64_t>(terms);
+  g.w_in = 1;
+  return g;
+}
+
+Fields q11(const Fields& f) {
+  const auto w = list(f, "weights"), h = list(f, "moments");
+  const auto n = static_cast<int64_t>(w.size());
+  WindowMoments m(dot_product(w.size()), std::nullopt, n);
+  m.sampled = 1;
+  for (size_t i = 0; i < h.size(); ++i)
+    m.products[i] = static_cast<double>(h[i]);
+  ThreadPool pool(1);
+  const double scale = number(f, "scale");
+  double sum = 0;
+  for (int8_t q : compensated_rounding(w, {&scale, 1}, m, false, pool))
+    sum += q;
+  return {{"sum", std::to_string(sum)}};
+}
+
+Fields q12(const Fields& f) {
+  const auto w = list(f, "weights");
+  const auto means = [&](const std::string& key) {
+    WindowMeans m(dot_product(w.size()));
+    ThreadPool pool(1);
+    m.add(list(f, key).data(), pool);
+    return m;
+  };
+  std::vector<int8_t> q;
+  for (float v : list(f, "integers"))
+    q.push_back(static_cast<int8_t>(v));
+  const double scale = number(f, "scale");
+  return {{"lack", std::to_string(mean_outputs(w, means("means"))[0] -
+                                  mean_outputs(q, {&scale, 1}, means("held"))[0])}};
+}
+
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q1",
      [](const Fields& f) {
@@ -115,6 +155,8 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q8", q8},
     {"Q9", q9},
     {"Q10", q10},
+    {"Q11", q11},
+    {"Q12", q12},
 };
 
 Fields parse(const std::string& text) {

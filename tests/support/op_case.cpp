@@ -224,6 +224,7 @@ Result<Prepared> prepare(const OpCase& c, Form form) {
   for (size_t i = 0; i < p.out.size(); ++i)
     p.out[i].shape = shapes->shapes[i];
   if (form == Form::float32) return p;
+  if (!spec->quant.has_int8) return Status::unsupported(c.name + ": no int8 form");
 
   // Output ranges come from the float result on the float inputs.
   Values expect;

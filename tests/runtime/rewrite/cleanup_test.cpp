@@ -272,6 +272,19 @@ std::vector<RuleCase> lower_cases() {
   for (OpKind act : {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1})
     add(std::string("integer ADD then ") + std::string(name_of(act)), "integer activation", true,
         [add_relu, act, q](GraphBuilder& b) { add_relu(b, act, q); }, {ADD});
+  auto add_bound = [q](GraphBuilder& b, OpKind act, const Quantization& bound) {
+    const ValueId x = b.input("x", {1, 8, 8, 3}, DType::int8, q);
+    const ValueId y = b.op(ADD, {x, x}, DType::int8, q);
+    const ValueId c = b.raw("c", DType::int8, {}, Constant::of(std::vector<int8_t>{37}), bound);
+    b.output(b.op(act, {y, c}, DType::int8, q));
+  };
+  for (OpKind act : {MINIMUM, MAXIMUM}) {
+    add(std::string("integer ADD then ") + std::string(name_of(act)), "integer activation", true,
+        [add_bound, act, q](GraphBuilder& b) { add_bound(b, act, q); }, {ADD});
+    add(std::string("integer ADD then ") + std::string(name_of(act)) + " of another scale",
+        "integer activation", false,
+        [add_bound, act](GraphBuilder& b) { add_bound(b, act, Quantization::per_tensor({0.04f, 11})); });
+  }
   add("integer ADD then RELU with another scale", "integer activation", false,
       [add_relu](GraphBuilder& b) { add_relu(b, RELU, Quantization::per_tensor({0.04f, 11})); });
   return c;
