@@ -177,11 +177,10 @@ Status Reader::read_tensor(const wire::Tensor& w, Value& v) {
   }
   v.dtype = static_cast<DType>(type);
   v.is_variable = w.is_variable();
-  if (w.sparsity() != nullptr) return Status::unsupported("is sparse; Octet reads dense tensors only");
   OCTET_TRY(read_storage_field(w));
   OCTET_TRY(read_shape(w, v));
   OCTET_TRY(read_quantization(w, v));
-  return read_constant(w, v);
+  return w.sparsity() != nullptr ? read_sparse(w, v) : read_constant(w, v);
 }
 
 Status Reader::read_operator(const wire::Operator& w, const Graph& g, Node& n) {
@@ -224,6 +223,7 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
     Value v;
     OCTET_ASSIGN(v.name, read_text(t.name()));
     OCTET_TRY(read_tensor(t, v).at(label("tensor", i, v.name)));
+    if (t.sparsity() != nullptr) made_dense_.emplace(&g - model_.graphs.data(), static_cast<ValueId>(i));
     g.values.push_back(std::move(v));
   }
   OCTET_ASSIGN(g.inputs, read_ids(w.inputs(), g, "graph input", 0));
@@ -317,8 +317,11 @@ Status Reader::run() {
     OCTET_TRY(read_signature(*root_.signature_defs()->Get(static_cast<uint32_t>(i)), s)
                   .at(label("signature", i, s.key)));
   }
+  fold_densify();  // ids change, so only now
   for (size_t i = 0; i < size_of(root_.metadata()); ++i)
     OCTET_TRY(read_metadata(*root_.metadata()->Get(static_cast<uint32_t>(i))));
+  if (!made_dense_.empty())
+    model_.notes.push_back(fmt::format("made {} sparse tensors dense", made_dense_.size()));
   if (!aligned_.empty())
     model_.notes.push_back(
         fmt::format("copied {} constants that are not aligned to their element size", aligned_.size()));

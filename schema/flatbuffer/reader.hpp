@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 
 #include "schema/flatbuffer/wire.hpp"
@@ -19,7 +20,8 @@ class Reader {
         bytes_(bytes),
         root_(root),
         model_(model),
-        budget_(4 * static_cast<int64_t>(bytes.size()) + 65536) {}
+        budget_(4 * static_cast<int64_t>(bytes.size()) + 65536),
+        dense_budget_(1024 * static_cast<int64_t>(bytes.size())) {}
 
   Status run();
 
@@ -38,6 +40,11 @@ class Reader {
   Status read_shape(const wire::Tensor& w, Value& v);
   Status read_quantization(const wire::Tensor& w, Value& v);
   Status read_constant(const wire::Tensor& w, Value& v);
+  // read_sparse.cpp
+  Status read_sparse(const wire::Tensor& w, Value& v);
+  Result<std::vector<int32_t>> read_indices(wire::SparseIndexVector type, const void* vector);
+  Result<std::vector<int32_t>> read_axes(const flatbuffers::Vector<int32_t>* axes);
+  void fold_densify();
   Status read_operator(const wire::Operator& w, const Graph& g, Node& n);
   Status read_signature(const wire::SignatureDef& w, Signature& s);
   Status read_metadata(const wire::Metadata& w);
@@ -59,6 +66,8 @@ class Reader {
   const wire::Model& root_;
   Model& model_;
   int64_t budget_;
+  int64_t dense_budget_;  // bytes that sparse tensors may still take when they are dense
+  std::set<std::pair<ptrdiff_t, ValueId>> made_dense_;  // graph and tensor
   std::vector<Code> codes_;
   std::map<uint32_t, Constant> aligned_;  // copies of buffers that are misaligned for their element type
 };

@@ -40,6 +40,32 @@ Uses uses_of(const Graph& g) {
   return u;
 }
 
+void keep_only(Graph& g, const std::vector<char>& keep_value, const std::vector<char>& keep_node) {
+  std::vector<ValueId> renumber(g.values.size(), kNoValue);
+  std::vector<Value> values;
+  for (size_t i = 0; i < g.values.size(); ++i) {
+    if (keep_value[i] == 0) continue;
+    renumber[i] = static_cast<ValueId>(values.size());
+    values.push_back(std::move(g.values[i]));
+  }
+  auto apply = [&](std::vector<ValueId>& ids) {
+    for (ValueId& v : ids)
+      if (v != kNoValue) v = renumber[static_cast<size_t>(v)];
+  };
+  std::vector<Node> nodes;
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    if (keep_node[i] == 0) continue;
+    nodes.push_back(std::move(g.nodes[i]));
+    apply(nodes.back().inputs);
+    apply(nodes.back().outputs);
+    apply(nodes.back().intermediates);
+  }
+  g.values = std::move(values);
+  g.nodes = std::move(nodes);
+  apply(g.inputs);
+  apply(g.outputs);
+}
+
 void remove_dead(Graph& g) {
   const Uses u = uses_of(g);
   std::vector<char> live_value(g.values.size(), 0), live_node(g.nodes.size(), 0);
@@ -74,29 +100,7 @@ void remove_dead(Graph& g) {
     for (ValueId v : n.intermediates)
       need_value(v);
   }
-  std::vector<ValueId> renumber(g.values.size(), kNoValue);
-  std::vector<Value> values;
-  for (size_t i = 0; i < g.values.size(); ++i) {
-    if (live_value[i] == 0) continue;
-    renumber[i] = static_cast<ValueId>(values.size());
-    values.push_back(std::move(g.values[i]));
-  }
-  auto apply = [&](std::vector<ValueId>& ids) {
-    for (ValueId& v : ids)
-      if (v != kNoValue) v = renumber[static_cast<size_t>(v)];
-  };
-  std::vector<Node> nodes;
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (live_node[i] == 0) continue;
-    nodes.push_back(std::move(g.nodes[i]));
-    apply(nodes.back().inputs);
-    apply(nodes.back().outputs);
-    apply(nodes.back().intermediates);
-  }
-  g.values = std::move(values);
-  g.nodes = std::move(nodes);
-  apply(g.inputs);
-  apply(g.outputs);
+  keep_only(g, live_value, live_node);
 }
 
 }  // namespace octet

@@ -112,6 +112,9 @@ struct Uses {
 };
 Uses uses_of(const Graph& g);
 
+// Keep the marked values and nodes only; ids change. What a kept node refers to must be kept.
+void keep_only(Graph& g, const std::vector<char>& keep_value, const std::vector<char>& keep_node);
+
 // Remove nodes none of whose outputs reach a graph output or have an effect, then values nobody refers to;
 // ids change.
 void remove_dead(Graph& g);

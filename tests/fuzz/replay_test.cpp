@@ -9,6 +9,7 @@
 #include "schema/flatbuffer/format.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "tests/support/mutate.hpp"
+#include "tests/support/sparse_model.hpp"
 #include "tests/support/tiny_models.hpp"
 
 using namespace octet;
@@ -24,6 +25,7 @@ std::vector<std::vector<std::byte>> seeds() {
   for (const Model& m : {test::rich_model(), test::rich_model(Format::circle), test::runnable_model(),
                          test::single_op_model(OpKind::WHILE)})
     out.push_back(*serialize(m));
+  out.push_back(test::sparse_model());
   return out;
 }
 

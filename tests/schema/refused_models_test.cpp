@@ -20,10 +20,6 @@ const std::map<std::string, std::string> kRefused = {
     {"test_model_broken.bin", "is neither a .tflite nor a .circle file (it has no TFL3 or CIR0 identifier)"},
     {"segment_sum_invalid_buffer.bin",
      "SEGMENT_SUM 'pyx': reads tensor 'pyx/y', which nothing computes and which has no data"},
-    {"sparse_tensor.bin", "tensor 'sparse_tensor': is sparse; Octet reads dense tensors only"},
-    {"sparsity_sparse_tensor.bin", "tensor 'sparse_tensor': is sparse; Octet reads dense tensors only"},
-    {"face_detection_full_range_sparse_f16.tflite",
-     "tensor 'model_1/model/conv2d_1/Conv2D_dequantize': is sparse; Octet reads dense tensors only"},
     {"blockwise_quantized.tflite",
      "tensor 'quantized_tensor': has blockwise quantization, which Octet does not support"},
 };
@@ -76,6 +72,17 @@ TEST_CASE("real models: oddities that are put right") {
   for (const Value& v : (*empty)->main().values)
     found = found || (v.is_constant() && v.constant.bytes().empty());
   CHECK(found);
+  // Sparse weights; a sparse tensor that is a graph input, whose data does not matter.
+  const auto sparse = read_model(root + "/mediapipe_float/face_detection_full_range_sparse_f16.tflite");
+  REQUIRE_MESSAGE(sparse.ok(), sparse.status().message());
+  CHECK_EQ((*sparse)->notes, std::vector<std::string>{"made 46 sparse tensors dense"});
+  for (const Node& n : (*sparse)->main().nodes)
+    CHECK(n.kind != OpKind::DENSIFY);
+  const auto sparse_input = read_model(root + "/edge_cases/sparse_tensor.bin");
+  REQUIRE_MESSAGE(sparse_input.ok(), sparse_input.status().message());
+  CHECK_EQ((*sparse_input)->notes,
+           std::vector<std::string>{"ignored the data that graph input 'sparse_tensor' has",
+                                    "made 1 sparse tensors dense"});
   // int16 biases at odd addresses.
   const auto odd = read_model(root + "/audio/ds_cnn_s_int16_arm.tflite");
   REQUIRE(odd.ok());

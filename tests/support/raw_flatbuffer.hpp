@@ -18,12 +18,13 @@ class RawTable {
     return {bytes, RawTable(bytes, 0).read<uint32_t>(0)};
   }
 
+  size_t position() const { return at_; }
   // Where field `id` is in the file, 0 when the table does not hold it.
   size_t field(int id) const {
     const size_t vtable = at_ - static_cast<size_t>(static_cast<int64_t>(read<int32_t>(at_)));
-    const auto slot = static_cast<size_t>(4 + 2 * id);
-    if (slot + 2 > read<uint16_t>(vtable)) return 0;
-    const uint16_t offset = read<uint16_t>(vtable + slot);
+    const size_t entry = 4 + 2 * static_cast<size_t>(id);
+    if (entry + 2 > read<uint16_t>(vtable)) return 0;
+    const uint16_t offset = read<uint16_t>(vtable + entry);
     return offset == 0 ? 0 : at_ + offset;
   }
   bool has(int id) const { return field(id) != 0; }
@@ -43,7 +44,8 @@ class RawTable {
     return {reinterpret_cast<const char*>(bytes_->data()) + content(id), size(id)};
   }
   size_t size(int id) const { return has(id) ? read<uint32_t>(target(id)) : 0; }
-  size_t content(int id) const { return target(id) + 4; }  // where the elements are in the file
+  size_t content(int id) const { return target(id) + 4; }              // where the elements are in the file
+  size_t slot(int id, size_t i) const { return content(id) + 4 * i; }  // of the reference to element i
   void set_size(int id, uint32_t n) { write(target(id), n); }
   template <class T>
   T item(int id, size_t i) const {
@@ -56,8 +58,8 @@ class RawTable {
   }
   RawTable element(int id, size_t i) const {
     REQUIRE(i < size(id));
-    const size_t slot = content(id) + 4 * i;
-    return {*bytes_, slot + read<uint32_t>(slot)};
+    const size_t at = slot(id, i);
+    return {*bytes_, at + read<uint32_t>(at)};
   }
 
  private:
@@ -91,6 +93,10 @@ inline constexpr int graph_tensors = 0, graph_inputs = 1, graph_outputs = 2, gra
 inline constexpr int tensor_shape = 0, tensor_type = 1, tensor_buffer = 2, tensor_name = 3,
                      tensor_quantization = 4, tensor_is_variable = 5, tensor_sparsity = 6,
                      tensor_signature = 7, tensor_has_rank = 8, tensor_storage = 10;
+inline constexpr int sparsity_order = 0, sparsity_block_map = 1, sparsity_levels = 2;
+inline constexpr int level_format = 0, level_size = 1, level_segments_type = 2, level_segments = 3,
+                     level_indices_type = 4, level_indices = 5;
+inline constexpr int indices_values = 0;
 inline constexpr int quant_scale = 2, quant_zero_point = 3, quant_details_type = 4, quant_details = 5,
                      quant_axis = 6;
 inline constexpr int code_old = 0, code_custom = 1, code_version = 2, code_new = 3;
