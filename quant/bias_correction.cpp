@@ -85,7 +85,8 @@ Status correct_biases(const PreparedModel& prepared, Quantized& q, const Quantiz
     outputs.push_back(s.output);
   }
   ChannelMeans want(f, float_outputs), have(q.model->main(), outputs);
-  Runner run_float(*prepared.model, options.threads, true), run_int8(*q.model, options.threads, true);
+  Runner run_float(*prepared.model, options.threads, true, options.custom_ops),
+      run_int8(*q.model, options.threads, true, options.custom_ops);
   std::vector<ConstTensorView> sample, converted;
   std::vector<std::vector<std::byte>> storage(f.inputs.size());
   OCTET_TRY(options.samples->rewind());

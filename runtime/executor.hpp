@@ -30,11 +30,12 @@ class Tap {
 struct ExecutorOptions {
   int threads = 1;
   Backend backend = Backend::xnnpack;
-  int32_t graph = 0;                 // index into Model::graphs
-  std::vector<Shape> input_shapes;   // empty: the model's
-  bool keep_values = false;          // every value of the given graph is produced (for taps)
-  bool profile = false;              // measure each step
-  std::shared_ptr<ThreadPool> pool;  // share a pool; else one with `threads` threads is made
+  int32_t graph = 0;                            // index into Model::graphs
+  std::vector<Shape> input_shapes;              // empty: the model's
+  bool keep_values = false;                     // every value of the given graph is produced (for taps)
+  bool profile = false;                         // measure each step
+  std::shared_ptr<ThreadPool> pool;             // share a pool; else one with `threads` threads is made
+  std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
 // A piece of state that lives as long as the executor: a resource variable (VAR_HANDLE).
@@ -67,7 +68,7 @@ class Executor {
   // Type, shape and quantization of an input; `data` is null.
   ConstTensorView input_info(size_t i) const;
 
-  // Variable tensors and resources back to their initial state (real 0).
+  // Variable tensors, resources and custom operators back to their initial state (real 0).
   void reset_state();
 
   const Plan& plan() const { return *plan_; }

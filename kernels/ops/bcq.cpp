@@ -8,8 +8,8 @@
 //   scales    float32, one axis: sum of (signs * rows) numbers;
 //   BCQ_FULLY_CONNECTED: input (hidden, batch), output (rows, batch), a bias of `rows` numbers or none;
 //   BCQ_GATHER: GATHER along `axis` of the matrix (rows, hidden).
-// What is not: which bit of a number is which column, which bit value is +1, and in which order the signs of a
-// cluster's rows and their scales follow each other. onert hands both operators to its "bcq" backend, whose
+// What is not: which bit of a number is which column, which bit value is +1, and in which order the signs of
+// a cluster's rows and their scales follow each other. onert hands both operators to its "bcq" backend, whose
 // kernels (BiQGEMM) are not published, and no public model or test has both codes and the weights they stand
 // for. Any choice would compute something, and nothing could tell whether it is right.
 #include <fmt/format.h>
@@ -33,15 +33,16 @@ Status expect(const TensorDesc& t, DType dtype, std::string_view what, int rank,
 Result<Matrix> matrix_of(const NodeDesc& n, size_t scales, size_t binary, size_t clusters, int32_t hidden) {
   const TensorDesc& c = n.in[clusters];
   if (c.dtype != DType::int32 || c.shape.rank() != 2 || c.shape[1] != 2 || c.shape[0] < 1)
-    return Status::corrupt(
-        fmt::format("clusters '{}' are {} {}, must be int32 nx2", c.name, name_of(c.dtype), c.shape.to_string()));
+    return Status::corrupt(fmt::format("clusters '{}' are {} {}, must be int32 nx2", c.name, name_of(c.dtype),
+                                       c.shape.to_string()));
   if (hidden < 1) return Status::corrupt(fmt::format("has a hidden size of {}", hidden));
   int64_t rows = 0, codes = 0;
   const std::span<const int32_t> numbers = c.as<int32_t>();
   for (size_t i = 0; i < numbers.size(); i += 2) {
     const int32_t signs = numbers[i], size = numbers[i + 1];
     if (signs < 1 || signs > 32 || size < 1)
-      return Status::corrupt(fmt::format("cluster {} of '{}' has {} rows of {} signs", i / 2, c.name, size, signs));
+      return Status::corrupt(
+          fmt::format("cluster {} of '{}' has {} rows of {} signs", i / 2, c.name, size, signs));
     rows += size;
     codes += int64_t{signs} * size;
     if (codes > INT32_MAX) return Status::corrupt(fmt::format("clusters '{}' have too many rows", c.name));
@@ -60,8 +61,7 @@ Result<InferredShapes> infer_fully_connected(const NodeDesc& n) {
   const Shape& x = n.in[0].shape;
   if (x.rank() != 2 || x[0] != w.hidden)
     return Status::corrupt(fmt::format("the input is {}, must be {} x batch", x.to_string(), w.hidden));
-  if (const TensorDesc* b = n.optional_input(3))
-    OCTET_TRY(expect(*b, DType::float32, "biases", 1, w.rows));
+  if (const TensorDesc* b = n.optional_input(3)) OCTET_TRY(expect(*b, DType::float32, "biases", 1, w.rows));
   return one({w.rows, x[1]});
 }
 
@@ -70,7 +70,8 @@ Result<InferredShapes> infer_gather(const NodeDesc& n) {
   if (!n.in[3].is_known()) return InferredShapes::later();
   const auto& attr = n.attr<BcqGatherAttrs>();
   OCTET_ASSIGN(const Matrix w, matrix_of(n, 0, 1, 3, attr.input_hidden_size));
-  if (attr.axis != 0 && attr.axis != 1) return Status::corrupt(fmt::format("gathers along axis {}", attr.axis));
+  if (attr.axis != 0 && attr.axis != 1)
+    return Status::corrupt(fmt::format("gathers along axis {}", attr.axis));
   if (indices.dtype != DType::int32 && indices.dtype != DType::int64)
     return Status::corrupt(fmt::format("indices '{}' are {}", indices.name, name_of(indices.dtype)));
   if (indices.shape.rank() + 1 > Shape::kMaxRank)

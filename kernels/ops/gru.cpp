@@ -55,9 +55,10 @@ Result<Cell> cell_of(const NodeDesc& n) {
           fmt::format("weights '{}' are {}, must be {}", t.name, t.shape.to_string(), want.to_string()));
   }
   for (int i : {kWBias, kUBias})
-    if (const TensorDesc* b = n.optional_input(static_cast<size_t>(i)); b != nullptr && b->elements() != *gates)
-      return Status::corrupt(fmt::format("bias '{}' is {}, must be {} numbers", b->name,
-                                         b->shape.to_string(), *gates));
+    if (const TensorDesc* b = n.optional_input(static_cast<size_t>(i));
+        b != nullptr && b->elements() != *gates)
+      return Status::corrupt(
+          fmt::format("bias '{}' is {}, must be {} numbers", b->name, b->shape.to_string(), *gates));
   return c;
 }
 

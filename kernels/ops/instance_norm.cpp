@@ -22,9 +22,7 @@ struct Geometry {
   int64_t batches = 0, channels = 0, size = 0;
   bool channels_last = true;
   int64_t stride() const { return channels_last ? channels : 1; }
-  int64_t first(int64_t b, int64_t c) const {
-    return b * channels * size + c * (channels_last ? 1 : size);
-  }
+  int64_t first(int64_t b, int64_t c) const { return b * channels * size + c * (channels_last ? 1 : size); }
 };
 
 Geometry geometry_of(const Shape& s) {
@@ -122,8 +120,7 @@ std::unique_ptr<Kernel> reference_kernel(Norm norm) {
     args.pool.for_range(units, 1 + 8192 / static_cast<size_t>(g.size + 1), [&](size_t begin, size_t end) {
       for (size_t u = begin; u < end; ++u) {
         const size_t c = u % static_cast<size_t>(g.channels);
-        const int64_t first =
-            g.first(static_cast<int64_t>(u) / g.channels, static_cast<int64_t>(c));
+        const int64_t first = g.first(static_cast<int64_t>(u) / g.channels, static_cast<int64_t>(c));
         const Moments m = moments_of(in + first, g, k.zero);
         const double factor = k.factor(m.variance, gamma[c], integer);
         for (int64_t i = 0; i < g.size; ++i) {
@@ -158,7 +155,8 @@ struct Columns {
 
 void sum_columns(const float* x, const Geometry& g, size_t n, double* mean, double* variance) {
   const auto rows = static_cast<size_t>(g.size), stride = static_cast<size_t>(g.channels);
-  row_loop(rows, n, [=](size_t r, size_t i) OCTET_INLINE { mean[i] += static_cast<double>(x[r * stride + i]); });
+  row_loop(rows, n,
+           [=](size_t r, size_t i) OCTET_INLINE { mean[i] += static_cast<double>(x[r * stride + i]); });
   for (size_t i = 0; i < n; ++i)
     mean[i] /= static_cast<double>(g.size);
   row_loop(rows, n, [=](size_t r, size_t i) OCTET_INLINE {

@@ -10,8 +10,8 @@ namespace octet {
 Status ChannelTerm::check(const NodeDesc& n, size_t input, int64_t channels) {
   const TensorDesc* t = n.optional_input(input);
   if (t == nullptr || (t->shape.rank() <= 1 && (t->elements() == channels || t->elements() == 1))) return {};
-  return Status::corrupt(fmt::format("'{}' is {}, must be {} numbers or one", t->name, t->shape.to_string(),
-                                     channels));
+  return Status::corrupt(
+      fmt::format("'{}' is {}, must be {} numbers or one", t->name, t->shape.to_string(), channels));
 }
 
 Result<ChannelTerm> ChannelTerm::make(const NodeDesc& n, size_t input, int64_t channels, double otherwise) {

@@ -92,18 +92,18 @@ KernelResult reference(const NodeDesc& n, ThreadPool&) {
   return dispatch<float, int8_t, uint8_t>(
       n.in[0].dtype, unsupported_type(n.in[0]), [&](auto type) -> KernelResult {
         using T = typename decltype(type)::type;
-        return rows_kernel<T>(std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma,
-                                                  const double* beta) {
-          constexpr bool integer = !std::is_same_v<T, float>;
-          const double factor = k.factor(static_cast<double>(squares_of(x, k.length, k.zero)), integer);
-          for (size_t i = 0; i < k.length; ++i) {
-            const double v = (static_cast<double>(x[i]) - k.zero) * factor * gamma[i] + beta[i];
-            if constexpr (integer)
-              y[i] = quantize<T>(v, k.out);
-            else
-              y[i] = static_cast<float>(v);
-          }
-        });
+        return rows_kernel<T>(
+            std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma, const double* beta) {
+              constexpr bool integer = !std::is_same_v<T, float>;
+              const double factor = k.factor(static_cast<double>(squares_of(x, k.length, k.zero)), integer);
+              for (size_t i = 0; i < k.length; ++i) {
+                const double v = (static_cast<double>(x[i]) - k.zero) * factor * gamma[i] + beta[i];
+                if constexpr (integer)
+                  y[i] = quantize<T>(v, k.out);
+                else
+                  y[i] = static_cast<float>(v);
+              }
+            });
       });
 }
 
@@ -125,31 +125,31 @@ double wide_squares(const float* x, size_t n) {
 }
 
 KernelResult octet_float(Norm norm) {
-  return rows_kernel<float>(std::move(norm), [](const Norm& k, const float* x, float* y, const double* gamma,
-                                                const double* beta) {
-    const double factor = k.factor(wide_squares(x, k.length), false);
-    element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
-      y[i] = static_cast<float>(static_cast<double>(x[i]) * factor * gamma[i] + beta[i]);
-    });
-  });
+  return rows_kernel<float>(
+      std::move(norm), [](const Norm& k, const float* x, float* y, const double* gamma, const double* beta) {
+        const double factor = k.factor(wide_squares(x, k.length), false);
+        element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
+          y[i] = static_cast<float>(static_cast<double>(x[i]) * factor * gamma[i] + beta[i]);
+        });
+      });
 }
 
 template <class T>
 KernelResult octet_8bit(Norm norm) {
-  return rows_kernel<T>(std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma,
-                                            const double* beta) {
-    const int zx = k.zero, zy = static_cast<int>(k.out.zero_point);
-    const double step = static_cast<double>(k.out.scale);
-    const double factor = k.factor(static_cast<double>(squares_of(x, k.length, zx)), true) / step;
-    const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zy);
-    const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zy);
-    element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
-      auto v = static_cast<float>(static_cast<double>(x[i] - zx) * factor * gamma[i] + beta[i] / step);
-      v = v < lo ? lo : v;
-      v = v > hi ? hi : v;
-      y[i] = static_cast<T>(round_small(v) + zy);
-    });
-  });
+  return rows_kernel<T>(
+      std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma, const double* beta) {
+        const int zx = k.zero, zy = static_cast<int>(k.out.zero_point);
+        const double step = static_cast<double>(k.out.scale);
+        const double factor = k.factor(static_cast<double>(squares_of(x, k.length, zx)), true) / step;
+        const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zy);
+        const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zy);
+        element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
+          auto v = static_cast<float>(static_cast<double>(x[i] - zx) * factor * gamma[i] + beta[i] / step);
+          v = v < lo ? lo : v;
+          v = v > hi ? hi : v;
+          y[i] = static_cast<T>(round_small(v) + zy);
+        });
+      });
 }
 
 KernelResult octet(const NodeDesc& n, ThreadPool&) {

@@ -24,15 +24,16 @@ Status check_table(const TensorDesc& t, const Shape& x) {
   for (int a = 0; fits && a < 3; ++a)
     fits = t.shape[a] == x[a] || t.shape[a] == 1;
   if (fits) return {};
-  return Status::corrupt(fmt::format("table '{}' is {}, which does not go with {}", t.name,
-                                     t.shape.to_string(), x.to_string()));
+  return Status::corrupt(
+      fmt::format("table '{}' is {}, which does not go with {}", t.name, t.shape.to_string(), x.to_string()));
 }
 
 Result<InferredShapes> infer(const NodeDesc& n) {
   if (n.attr<RopeAttrs>().mode != RopeAttrs::Mode::gpt_neox)
     return Status::unsupported("the mode GPT_J, whose tables no public document describes");
   const Shape& s = n.in[0].shape;
-  if (s.rank() != 4) return Status::corrupt(fmt::format("the input is {}, must have four axes", s.to_string()));
+  if (s.rank() != 4)
+    return Status::corrupt(fmt::format("the input is {}, must have four axes", s.to_string()));
   if (s[3] % 2 != 0) return Status::corrupt(fmt::format("a head of {} has no halves", s[3]));
   OCTET_TRY(check_table(n.in[1], s));
   OCTET_TRY(check_table(n.in[2], s));
@@ -111,14 +112,14 @@ KernelResult reference(const NodeDesc& n, ThreadPool&) {
 KernelResult octet_float(const NodeDesc& n, ThreadPool&) {
   OCTET_TRY(check_types(n));
   if (n.in[0].dtype != DType::float32) return declined_type(n.in[0].dtype);
-  return heads_kernel<float>(
-      n, [](const float* x, const float* sin, const float* cos, float* y, size_t half) {
-        element_loop(0, half, [=](size_t i) OCTET_INLINE {
-          const float x0 = x[i], x1 = x[i + half];
-          y[i] = x0 * cos[i] - x1 * sin[i];
-          y[i + half] = x0 * sin[i + half] + x1 * cos[i + half];
-        });
-      });
+  return heads_kernel<float>(n,
+                             [](const float* x, const float* sin, const float* cos, float* y, size_t half) {
+                               element_loop(0, half, [=](size_t i) OCTET_INLINE {
+                                 const float x0 = x[i], x1 = x[i + half];
+                                 y[i] = x0 * cos[i] - x1 * sin[i];
+                                 y[i + half] = x0 * sin[i + half] + x1 * cos[i + half];
+                               });
+                             });
 }
 
 }  // namespace

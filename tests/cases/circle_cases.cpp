@@ -25,7 +25,9 @@ Values instance_norm(const NodeDesc& n, const Values& in) {
   std::vector<double> out(in[0].size());
   for (size_t b = 0; b < batches; ++b)
     for (size_t c = 0; c < channels; ++c) {
-      auto at = [&](size_t i) { return last ? (b * size + i) * channels + c : (b * channels + c) * size + i; };
+      auto at = [&](size_t i) {
+        return last ? (b * size + i) * channels + c : (b * channels + c) * size + i;
+      };
       double mean = 0, variance = 0;
       for (size_t i = 0; i < size; ++i)
         mean += in[0][at(i)] / static_cast<double>(size);
@@ -33,8 +35,8 @@ Values instance_norm(const NodeDesc& n, const Values& in) {
         variance += std::pow(in[0][at(i)] - mean, 2) / static_cast<double>(size);
       const double deviation = std::sqrt(variance + static_cast<double>(attr.epsilon));
       for (size_t i = 0; i < size; ++i)
-        out[at(i)] = activate(attr.act, (in[0][at(i)] - mean) / deviation * value_of(in[1], c, 1) +
-                                            value_of(in[2], c, 0));
+        out[at(i)] = activate(
+            attr.act, (in[0][at(i)] - mean) / deviation * value_of(in[1], c, 1) + value_of(in[2], c, 0));
     }
   return {out};
 }
@@ -169,7 +171,7 @@ OpCase gru_case(std::string name, int32_t steps, int32_t features, int32_t units
   OpCase c{.name = std::move(name), .kind = OpKind::GRU, .int8 = false};
   c.attrs = GruAttrs{};
   const int32_t gates = 3 * units;
-  c.inputs = {random_tensor({steps, 1, features}, -2, 2), random_constant({gates, features}),
+  c.inputs = {random_tensor({steps, 1, features}, -2, 2),        random_constant({gates, features}),
               bias ? random_constant({gates}) : absent_tensor(), random_constant({gates, units}),
               bias ? random_constant({gates}) : absent_tensor(), random_constant({1, units})};
   c.oracle = gru;

@@ -19,7 +19,6 @@ RawTensor out_of(DType t = DType::float32, Quantization q = {}) {
   return {.dtype = t, .shape = {}, .quant = std::move(q), .bytes = {}};
 }
 
-
 // Shape inference of a runner whose inputs `absent` are not there.
 Result<InferredShapes> infer(const NodeRunner& r, const std::vector<size_t>& absent) {
   auto in = r.descs(r.in, true);
@@ -85,13 +84,13 @@ TEST_CASE("integers without any variance give beta, even without an epsilon") {
 
 TEST_CASE("gamma and beta may be integers with a scale") {
   // 3, 3 becomes 1, 1; gamma is 2, 4; beta 25, 100.
-  NodeRunner r{OpKind::RMS_NORM,
-               RmsNormAttrs{.epsilon = 0},
-               {RawTensor::of<float>({2}, {3, 3}),
-                RawTensor::of<int8_t>({2}, {4, 8}, Quantization::per_tensor({0.5f, 0})),
-                RawTensor::of<int32_t>({2}, {100, 200},
-                                       Quantization::per_channel(0, {{0.25f, 0}, {0.5f, 0}}))},
-               {out_of()}};
+  NodeRunner r{
+      OpKind::RMS_NORM,
+      RmsNormAttrs{.epsilon = 0},
+      {RawTensor::of<float>({2}, {3, 3}),
+       RawTensor::of<int8_t>({2}, {4, 8}, Quantization::per_tensor({0.5f, 0})),
+       RawTensor::of<int32_t>({2}, {100, 200}, Quantization::per_channel(0, {{0.25f, 0}, {0.5f, 0}}))},
+      {out_of()}};
   r.expect<float>({27, 104});
   r.in[1].quant = {};
   CHECK(r.run(0).status().message() == "'t' is int8, must be float32 or quantized");
@@ -104,8 +103,10 @@ TEST_CASE("ROPE: what goes together") {
   };
   const Shape x{1, 2, 3, 4};
   CHECK(rope(x, {1, 1, 3, 4}, {1, 2, 1, 4}).infer().ok());
-  CHECK(why_not(rope(x, {1, 1, 2, 4}, {1, 1, 1, 4})) == "table 't' is 1x1x2x4, which does not go with 1x2x3x4");
-  CHECK(why_not(rope(x, {1, 1, 1, 4}, {1, 1, 1, 2})) == "table 't' is 1x1x1x2, which does not go with 1x2x3x4");
+  CHECK(why_not(rope(x, {1, 1, 2, 4}, {1, 1, 1, 4})) ==
+        "table 't' is 1x1x2x4, which does not go with 1x2x3x4");
+  CHECK(why_not(rope(x, {1, 1, 1, 4}, {1, 1, 1, 2})) ==
+        "table 't' is 1x1x1x2, which does not go with 1x2x3x4");
   CHECK(why_not(rope(x, {4}, {4})) == "table 't' is 4, which does not go with 1x2x3x4");
   CHECK(why_not(rope({1, 1, 1, 5}, {1, 1, 1, 5}, {1, 1, 1, 5})) == "a head of 5 has no halves");
   CHECK(why_not(rope({1, 4}, {1, 4}, {1, 4})) == "the input is 1x4, must have four axes");
@@ -115,22 +116,21 @@ TEST_CASE("ROPE: what goes together") {
 
 TEST_CASE("GRU: the published example of the kernel that defines it") {
   // luci-interpreter's GRU.test.cpp in Samsung/ONE: two steps, two features, two units, no biases.
-  NodeRunner r{OpKind::GRU,
-               GruAttrs{},
-               {RawTensor::of<float>({2, 1, 2}, {0.98045033f, 0.39546537f, 0.5209594f, 0.72873044f}),
-                RawTensor::of<float>({6, 2}, {0.8073279857635498f, -0.5218740105628967f, 0.1166749969124794f,
-                                              0.33110499382019043f, 0.2770330011844635f, 0.23767800629138947f,
-                                              0.1293960064649582f, 0.17175200581550598f, -0.15584999322891235f,
-                                              0.8137810230255127f, -0.2667199969291687f,
-                                              -0.23028500378131866f}),
-                floats({6}),
-                RawTensor::of<float>({6, 2}, {-0.1928129941225052f, -0.4582270085811615f,
-                                              -0.17884500324726105f, -0.27543601393699646f, 0.704787015914917f,
-                                              0.1874309927225113f, -0.28071099519729614f, -0.40605801343917847f,
-                                              -0.4156219959259033f, 0.6752780079841614f, 0.4272859990596771f,
-                                              -0.24114100635051727f}),
-                floats({6}), RawTensor::of<float>({1, 2}, {0, 0})},
-               {out_of()}};
+  NodeRunner r{
+      OpKind::GRU,
+      GruAttrs{},
+      {RawTensor::of<float>({2, 1, 2}, {0.98045033f, 0.39546537f, 0.5209594f, 0.72873044f}),
+       RawTensor::of<float>(
+           {6, 2}, {0.8073279857635498f, -0.5218740105628967f, 0.1166749969124794f, 0.33110499382019043f,
+                    0.2770330011844635f, 0.23767800629138947f, 0.1293960064649582f, 0.17175200581550598f,
+                    -0.15584999322891235f, 0.8137810230255127f, -0.2667199969291687f, -0.23028500378131866f}),
+       floats({6}),
+       RawTensor::of<float>(
+           {6, 2}, {-0.1928129941225052f, -0.4582270085811615f, -0.17884500324726105f, -0.27543601393699646f,
+                    0.704787015914917f, 0.1874309927225113f, -0.28071099519729614f, -0.40605801343917847f,
+                    -0.4156219959259033f, 0.6752780079841614f, 0.4272859990596771f, -0.24114100635051727f}),
+       floats({6}), RawTensor::of<float>({1, 2}, {0, 0})},
+      {out_of()}};
   for (size_t i : {size_t{2}, size_t{4}})
     r.in[i] = RawTensor::of<float>({6}, std::vector<float>(6, 0.0f));
   for (size_t k = 0; k < 2; ++k) {
@@ -149,11 +149,11 @@ TEST_CASE("GRU: the published example of the kernel that defines it") {
 }
 
 TEST_CASE("GRU refuses what is not described") {
-  const NodeRunner good{OpKind::GRU,
-                        GruAttrs{},
-                        {floats({5, 1, 2}), floats({12, 2}), floats({12}), floats({12, 4}), floats({12}),
-                         floats({1, 4})},
-                        {out_of()}};
+  const NodeRunner good{
+      OpKind::GRU,
+      GruAttrs{},
+      {floats({5, 1, 2}), floats({12, 2}), floats({12}), floats({12, 4}), floats({12}), floats({1, 4})},
+      {out_of()}};
   CHECK(good.infer().ok());
   CHECK(infer(good, {2, 4}).ok());
   CHECK(why_not(good, {3}) == "input 3 is absent");
@@ -167,9 +167,10 @@ TEST_CASE("GRU refuses what is not described") {
   CHECK(why_not(r) == "2 sequences at once: circle's GRU is described for one (steps x 1 x features)");
   r = good;
   std::swap(r.in[1], r.in[3]);  // by their names one would put them so
-  CHECK(why_not(r) ==
-        "hidden_hidden is 12x4 and hidden_input 12x2: in circle's GRU it is hidden_hidden that multiplies the "
-        "input");
+  CHECK(
+      why_not(r) ==
+      "hidden_hidden is 12x4 and hidden_input 12x2: in circle's GRU it is hidden_hidden that multiplies the "
+      "input");
   r = good;
   r.in[3] = floats({12, 3});
   CHECK(why_not(r) == "weights 't' are 12x3, must be 12x4");
@@ -188,10 +189,11 @@ TEST_CASE("GRU refuses what is not described") {
 }
 
 TEST_CASE("BCQ: shapes are checked, computing is refused by reason") {
-  const NodeRunner fc{OpKind::BCQ_FULLY_CONNECTED,
-                      BcqFullyConnectedAttrs{.weights_hidden_size = 64, .act = {}},
-                      {floats({64, 3}), floats({8}), ints({8, 2}, {}), floats({6}), ints({2, 2}, {1, 4, 2, 2})},
-                      {out_of()}};
+  const NodeRunner fc{
+      OpKind::BCQ_FULLY_CONNECTED,
+      BcqFullyConnectedAttrs{.weights_hidden_size = 64, .act = {}},
+      {floats({64, 3}), floats({8}), ints({8, 2}, {}), floats({6}), ints({2, 2}, {1, 4, 2, 2})},
+      {out_of()}};
   REQUIRE(fc.infer().ok());
   CHECK(fc.infer()->shapes[0] == Shape{6, 3});
   CHECK(infer(fc, {3}).ok());
