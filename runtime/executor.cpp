@@ -125,7 +125,9 @@ ConstTensorView Executor::view_of(ValueId v) const {
 }
 
 ConstTensorView Executor::output(size_t i) const {
-  return view_of(plan_->graph.outputs[i]);
+  ConstTensorView v = view_of(plan_->graph.outputs[i]);
+  if (bits_of(v.dtype) == 0) v.data = nullptr;
+  return v;
 }
 
 ConstTensorView Executor::input_info(size_t i) const {

@@ -61,7 +61,8 @@ class Executor {
   Status run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs,
              Tap* tap = nullptr);
 
-  // Output i of the last run. Valid until the next run.
+  // Output i of the last run. Valid until the next run. Strings that a graph passes through have no data
+  // here: their text is not kept.
   ConstTensorView output(size_t i) const;
   size_t input_count() const { return plan_->graph.inputs.size(); }
   size_t output_count() const { return plan_->graph.outputs.size(); }

@@ -90,8 +90,8 @@ int octet_output_info(const octet_executor* executor, size_t index, octet_tensor
 int octet_set_input(octet_executor* executor, size_t index, const void* data, size_t bytes, char* error,
                     size_t error_size);
 int octet_run(octet_executor* executor, char* error, size_t error_size);
-/* Output `index` of the last run; valid until the next one. NULL before the first run or for a wrong index.
- */
+/* Output `index` of the last run; valid until the next one. NULL before the first run, for a wrong index, and
+ * for strings, whose text is not kept. */
 const void* octet_output_data(const octet_executor* executor, size_t index);
 /* State of the graph and of custom operators back to the beginning. */
 void octet_reset_state(octet_executor* executor);
