@@ -20,6 +20,7 @@
 
 namespace octet {
 
+class CustomOps;  // kernels/custom.hpp
 namespace linear {
 struct Convolution;
 }
@@ -53,6 +54,7 @@ struct NodeDesc {
   std::span<const TensorDesc> in;
   std::span<const TensorDesc> out;                 // during inference the shapes are those the model declares
   std::span<const TensorDesc> intermediates = {};  // LSTM: quantization of what lies between its parts
+  const CustomOps* custom_ops = nullptr;           // the program's own; what CUSTOM is dispatched to
 
   template <class T>
   const T& attr() const {
@@ -95,6 +97,8 @@ class Kernel {
   virtual size_t workspace_bytes() const { return 0; }
   // Can fail only on what the data itself makes wrong (an index out of range).
   virtual Status run(const RunArgs& args) = 0;
+  // Forget what earlier runs left behind in the kernel itself; only custom operators have such state.
+  virtual void reset_state() {}
 };
 using KernelResult = Result<std::unique_ptr<Kernel>>;
 

@@ -89,7 +89,7 @@ Result<Calibration> Calibrator::run(const Model& model, SampleSource& samples,
   c = std::move(so_far);
   c.observer_ = options.observer;
   c.fingerprint_ = fingerprint;
-  Runner runner(model, options.threads, true);
+  Runner runner(model, options.threads, true, options.custom_ops);
   std::vector<ConstTensorView> sample;
   for (int64_t done = 0;; ++done) {
     OCTET_ASSIGN(const bool more, samples.next(sample));

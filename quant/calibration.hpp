@@ -14,6 +14,8 @@
 
 namespace octet {
 
+class CustomOps;  // kernels/custom.hpp
+
 // Where samples come from: one at a time, so that memory does not grow with their number.
 class SampleSource {
  public:
@@ -34,6 +36,7 @@ struct CalibrateOptions {
   std::string observer{kDefaultObserver};
   int threads = 1;
   Progress progress;
+  std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
 // The statistics of one graph. Movable, not copyable.

@@ -138,7 +138,8 @@ Result<Comparison> compare(const Model& a, const Model& b, SampleSource& samples
   }
   Record record(std::move(wanted));
   Judge judge(record, partner);
-  Runner run_a(a, options.threads, options.layers), run_b(b, options.threads, options.layers);
+  Runner run_a(a, options.threads, options.layers, options.custom_ops),
+      run_b(b, options.threads, options.layers, options.custom_ops);
   std::vector<Sums> sums(ga.outputs.size());
   std::vector<ConstTensorView> sample, converted;
   std::vector<std::vector<std::byte>> storage(gb.inputs.size());

@@ -33,6 +33,7 @@ struct CompareOptions {
   bool layers = false;
   int64_t first = 0, count = INT64_MAX;  // which samples
   Progress progress;
+  std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
 // Samples fit `a`; inputs of `b` that are integers are quantized from them. Error when the models' inputs or

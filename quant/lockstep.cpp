@@ -6,9 +6,10 @@
 
 namespace octet {
 
-Result<std::unique_ptr<Lockstep>> Lockstep::create(const Graph& graph, int threads) {
+Result<std::unique_ptr<Lockstep>> Lockstep::create(const Graph& graph, int threads,
+                                                     std::shared_ptr<const CustomOps> custom_ops) {
   std::unique_ptr<Lockstep> l(new Lockstep(threads));
-  OCTET_ASSIGN(Prepared prepared, make_plan(graph, {.keep_values = true}, l->pool_));
+  OCTET_ASSIGN(Prepared prepared, make_plan(graph, {.keep_values = true, .custom_ops = std::move(custom_ops)}, l->pool_));
   l->plan_ = std::move(prepared.plan);
   l->kernels_ = std::move(prepared.kernels);
   l->graph_ = l->plan_->graph;
@@ -64,7 +65,7 @@ Status Lockstep::run(const Before& before) {
     const Node& n = graph_.nodes[static_cast<size_t>(step.node)];
     if (before(step.node)) {
       const NodeTensors t = describe(graph_, n, plan_->shapes);
-      OCTET_ASSIGN(kernels_[s], step.impl->create(t.desc(n), pool_));
+      OCTET_ASSIGN(kernels_[s], step.impl->create(t.desc(n, plan_->custom_ops.get()), pool_));
     }
     if (step.elided || kernels_[s] == nullptr) continue;
     std::vector<std::byte> workspace(kernels_[s]->workspace_bytes() + 64);

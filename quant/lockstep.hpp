@@ -14,7 +14,8 @@ class Lockstep {
  public:
   // `graph` has to outlive this. Code::unsupported where the graph has state, control flow or shapes that
   // depend on data.
-  static Result<std::unique_ptr<Lockstep>> create(const Graph& graph, int threads);
+  static Result<std::unique_ptr<Lockstep>> create(const Graph& graph, int threads,
+                                                  std::shared_ptr<const CustomOps> custom_ops = nullptr);
 
   // How many samples fit into `bytes` of memory.
   int64_t capacity(int64_t bytes) const { return bytes / std::max<int64_t>(arena_bytes(), 1); }

@@ -70,6 +70,7 @@ int64_t first_measured(const SampleSource& samples, int64_t most) {
 Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized, const QuantizeOptions& o) {
   CompareOptions c;
   c.threads = o.threads;
+  c.custom_ops = o.custom_ops;
   c.layers = true;
   c.first = first_measured(*o.samples, o.max_measured);
   c.count = o.max_measured;
@@ -223,6 +224,7 @@ Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, cons
   c.observer = recipe.observer;
   c.threads = options.threads;
   c.progress = options.progress;
+  c.custom_ops = options.custom_ops;
   Calibration calibration;
   if (recipe.scheme == Scheme::int8) {
     OCTET_TRY(samples.rewind());

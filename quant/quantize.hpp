@@ -58,6 +58,7 @@ struct QuantizeOptions {
   SampleSource* samples = nullptr;
   int64_t max_measured = 32;  // of the samples' last ones
   Progress progress;
+  std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
 // Schemes other than int8 ignore `calibration`.

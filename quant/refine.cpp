@@ -93,16 +93,16 @@ class RealMeans final : public Tap {
 // mean output lacks when everything before it is integer and corrected already: noise that passes a ReLU
 // shifts means, and so do ranges that end early. Does nothing where the graph can't run that way.
 Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>& sites,
-                      SampleSource& samples, int threads) {
-  auto made = Lockstep::create(g, threads);
+                      const QuantizeOptions& options) {
+  auto made = Lockstep::create(g, options.threads, options.custom_ops);
   if (made.status().code() == Code::unsupported) return {};
   OCTET_ASSIGN(const std::unique_ptr<Lockstep> lockstep, std::move(made));
   const int64_t most = std::clamp<int64_t>(lockstep->capacity(kLockstepBytes), 1, kRefineSamples);
-  ThreadPool pool(threads);
-  Runner runner(real, threads, true);
+  ThreadPool pool(options.threads);
+  Runner runner(real, options.threads, true, options.custom_ops);
   RealMeans means(sites, pool);
   std::vector<std::vector<std::byte>> storage(g.inputs.size());
-  auto status = each_sample(samples, most, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+  auto status = each_sample(*options.samples, most, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
     std::vector<ConstTensorView> converted;
     for (size_t i = 0; i < sample.size(); ++i) {
       const Value& v = g.value(g.inputs[i]);
@@ -185,7 +185,7 @@ Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std
   ThreadPool pool(options.threads);
   MomentsTap moments(prepared.model->main().values.size(), watched,
                      size < 0 ? kRefineSamples : std::min(size, kRefineSamples), pool);
-  Runner runner(*prepared.model, options.threads, true);
+  Runner runner(*prepared.model, options.threads, true, options.custom_ops);
   OCTET_TRY(each_sample(*options.samples, kRefineSamples,
                         [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
                           OCTET_TRY(runner.run(sample, &moments));
@@ -201,7 +201,7 @@ Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std
                                                          recipe.bias_correction && s.bias != kNoValue, pool));
   }
   if (!recipe.bias_correction) return {};
-  return shift_in_order(*prepared.model, quantized, sites, *options.samples, options.threads);
+  return shift_in_order(*prepared.model, quantized, sites, options);
 }
 
 }  // namespace octet

@@ -19,6 +19,7 @@ Status Runner::run(std::span<const ConstTensorView> sample, Tap* tap) {
     options.keep_values = keep_values_;
     options.input_shapes = shapes;
     options.pool = pool_;
+    options.custom_ops = custom_ops_;
     OCTET_ASSIGN(executor_, Executor::create(model_, options));
     shapes_ = std::move(shapes);
   }

@@ -12,8 +12,9 @@ namespace octet {
 class Runner {
  public:
   // keep_values: every value of the model's graph is produced and shown to taps, under its own id.
-  Runner(const Model& model, int threads, bool keep_values)
-      : model_(model), threads_(threads), keep_values_(keep_values) {}
+  Runner(const Model& model, int threads, bool keep_values,
+         std::shared_ptr<const CustomOps> custom_ops = nullptr)
+      : model_(model), threads_(threads), keep_values_(keep_values), custom_ops_(std::move(custom_ops)) {}
 
   // Runs one sample from a fresh state (variables at their initial values).
   Status run(std::span<const ConstTensorView> sample, Tap* tap = nullptr);
@@ -24,6 +25,7 @@ class Runner {
   const Model& model_;
   int threads_;
   bool keep_values_;
+  std::shared_ptr<const CustomOps> custom_ops_;
   std::shared_ptr<ThreadPool> pool_;
   std::unique_ptr<Executor> executor_;
   std::vector<Shape> shapes_;

@@ -1,11 +1,12 @@
+#include "runtime/c_api.hpp"
+
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "runtime/executor.hpp"
-#include "runtime/include/octet/octet.h"
 
 struct octet_model {
   std::shared_ptr<const octet::Model> model;
@@ -17,10 +18,7 @@ struct octet_executor {
   bool has_run = false;
 };
 
-namespace {
-
-using octet::Code;
-using octet::Status;
+namespace octet::c_api {
 
 int code_of(Code c) {
   switch (c) {
@@ -44,19 +42,9 @@ int report(const Status& s, char* error, size_t error_size) {
   return code_of(s.code());
 }
 
-// C++ exceptions must not cross into C; only running out of memory throws here.
-template <class F>
-int guarded(char* error, size_t error_size, F f) {
-  try {
-    return report(f(), error, error_size);
-  } catch (const std::bad_alloc&) {
-    return report(Status::exhausted("out of memory"), error, error_size);
-  }
-}
-
-int fill(const octet::ConstTensorView& v, const std::string& name, octet_tensor_info* info) {
+int fill(const ConstTensorView& v, const char* name, octet_tensor_info* info) {
   if (info->struct_size < sizeof(octet_tensor_info)) return OCTET_INVALID_ARGUMENT;
-  info->name = name.c_str();
+  info->name = name;
   info->dtype = static_cast<int32_t>(v.dtype);
   info->rank = v.shape.rank();
   for (int i = 0; i < OCTET_MAX_RANK; ++i)
@@ -68,7 +56,11 @@ int fill(const octet::ConstTensorView& v, const std::string& name, octet_tensor_
   return OCTET_OK;
 }
 
-}  // namespace
+}  // namespace octet::c_api
+
+using octet::Status;
+using octet::c_api::fill;
+using octet::c_api::guarded;
 
 const char* octet_version(void) {
   return OCTET_VERSION;
@@ -93,10 +85,12 @@ int octet_executor_create(const octet_model* model, const octet_executor_options
   return guarded(error, error_size, [&]() -> Status {
     octet::ExecutorOptions o;
     if (options != nullptr) {
-      if (options->struct_size < sizeof(octet_executor_options))
+      if (options->struct_size < offsetof(octet_executor_options, custom_ops))
         return Status::invalid("options of an unknown version");
       o.threads = std::max(options->threads, 1);
       if (options->reference != 0) o.backend = octet::Backend::reference;
+      if (options->struct_size >= sizeof(octet_executor_options) && options->custom_ops != nullptr)
+        o.custom_ops = octet::c_api::shared(*options->custom_ops);
     }
     OCTET_ASSIGN(auto made, octet::Executor::create(*model->model, o));
     std::vector<std::vector<std::byte>> inputs;
@@ -122,14 +116,14 @@ int octet_input_info(const octet_executor* executor, size_t index, octet_tensor_
   const octet::Executor& e = *executor->executor;
   if (index >= e.input_count()) return OCTET_INVALID_ARGUMENT;
   const octet::Graph& g = e.plan().graph;
-  return fill(e.input_info(index), g.value(g.inputs[index]).name, info);
+  return fill(e.input_info(index), g.value(g.inputs[index]).name.c_str(), info);
 }
 
 int octet_output_info(const octet_executor* executor, size_t index, octet_tensor_info* info) {
   const octet::Executor& e = *executor->executor;
   if (index >= e.output_count()) return OCTET_INVALID_ARGUMENT;
   const octet::Graph& g = e.plan().graph;
-  return fill(e.output(index), g.value(g.outputs[index]).name, info);
+  return fill(e.output(index), g.value(g.outputs[index]).name.c_str(), info);
 }
 
 int octet_set_input(octet_executor* executor, size_t index, const void* data, size_t bytes, char* error,

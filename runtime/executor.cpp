@@ -46,8 +46,10 @@ Result<std::unique_ptr<Executor>> Executor::create_in(std::shared_ptr<Shared> sh
   std::unique_ptr<Executor> e(new Executor());
   e->shared_ = std::move(shared);
   e->options_ = options;
-  const PlanOptions plan_options{
-      .backend = options.backend, .input_shapes = options.input_shapes, .keep_values = options.keep_values};
+  const PlanOptions plan_options{.backend = options.backend,
+                                 .input_shapes = options.input_shapes,
+                                 .keep_values = options.keep_values,
+                                 .custom_ops = options.custom_ops};
   OCTET_ASSIGN(Prepared prepared,
                make_plan(e->shared_->graphs[static_cast<size_t>(graph)], plan_options, *e->shared_->pool));
   e->plan_ = std::move(prepared.plan);
@@ -105,6 +107,8 @@ void Executor::reset_state() {
       fill_zero(bytes, v);
     }
   }
+  for (const auto& kernel : kernels_)
+    if (kernel != nullptr) kernel->reset_state();
   for (auto& [key, executor] : subgraphs_)
     executor->reset_state();
   shared_->resources.clear();
@@ -121,7 +125,9 @@ ConstTensorView Executor::view_of(ValueId v) const {
 }
 
 ConstTensorView Executor::output(size_t i) const {
-  return view_of(plan_->graph.outputs[i]);
+  ConstTensorView v = view_of(plan_->graph.outputs[i]);
+  if (bits_of(v.dtype) == 0) v.data = nullptr;
+  return v;
 }
 
 ConstTensorView Executor::input_info(size_t i) const {
@@ -241,7 +247,7 @@ Status Executor::run_late(size_t s) {
   NodeTensors t = describe(plan_->graph, n, shapes_);
   for (size_t i = 0; i < n.inputs.size(); ++i)
     if (n.inputs[i] != kNoValue) t.in[i].data = pointer_to(n.inputs[i]);
-  OCTET_ASSIGN(const InferredShapes inferred, infer_shapes(*step.spec, t.desc(n)));
+  OCTET_ASSIGN(const InferredShapes inferred, infer_shapes(*step.spec, t.desc(n, plan_->custom_ops.get())));
   if (inferred.deferred) return Status::unsupported("its output shape can't be known");
   for (size_t o = 0; o < n.outputs.size(); ++o) {
     if (n.outputs[o] == kNoValue) continue;
@@ -252,7 +258,7 @@ Status Executor::run_late(size_t s) {
   Status last = Status::unsupported("is not implemented");
   auto attempt = [&](const Implementation& impl) {
     if (kernel != nullptr || impl.create == nullptr) return;
-    auto k = impl.create(t.desc(n), *shared_->pool);
+    auto k = impl.create(t.desc(n, plan_->custom_ops.get()), *shared_->pool);
     if (k.ok()) {
       kernel = *std::move(k);
     } else {

@@ -30,11 +30,12 @@ class Tap {
 struct ExecutorOptions {
   int threads = 1;
   Backend backend = Backend::xnnpack;
-  int32_t graph = 0;                 // index into Model::graphs
-  std::vector<Shape> input_shapes;   // empty: the model's
-  bool keep_values = false;          // every value of the given graph is produced (for taps)
-  bool profile = false;              // measure each step
-  std::shared_ptr<ThreadPool> pool;  // share a pool; else one with `threads` threads is made
+  int32_t graph = 0;                            // index into Model::graphs
+  std::vector<Shape> input_shapes;              // empty: the model's
+  bool keep_values = false;                     // every value of the given graph is produced (for taps)
+  bool profile = false;                         // measure each step
+  std::shared_ptr<ThreadPool> pool;             // share a pool; else one with `threads` threads is made
+  std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
 // A piece of state that lives as long as the executor: a resource variable (VAR_HANDLE).
@@ -60,14 +61,15 @@ class Executor {
   Status run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs,
              Tap* tap = nullptr);
 
-  // Output i of the last run. Valid until the next run.
+  // Output i of the last run. Valid until the next run. Strings that a graph passes through have no data
+  // here: their text is not kept.
   ConstTensorView output(size_t i) const;
   size_t input_count() const { return plan_->graph.inputs.size(); }
   size_t output_count() const { return plan_->graph.outputs.size(); }
   // Type, shape and quantization of an input; `data` is null.
   ConstTensorView input_info(size_t i) const;
 
-  // Variable tensors and resources back to their initial state (real 0).
+  // Variable tensors, resources and custom operators back to their initial state (real 0).
   void reset_state();
 
   const Plan& plan() const { return *plan_; }

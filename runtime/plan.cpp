@@ -17,6 +17,7 @@ class Planner {
  public:
   Planner(const Graph& graph, const PlanOptions& options, ThreadPool& pool) : options_(options), pool_(pool) {
     plan_.graph = graph;
+    plan_.custom_ops = options.custom_ops;
   }
 
   Result<Prepared> run() {
@@ -86,7 +87,7 @@ class Planner {
     if (late || n.kind == OpKind::WHILE || n.kind == OpKind::IF) {
       inferred.deferred = true;
     } else {
-      auto r = infer_shapes(*step.spec, t.desc(n));
+      auto r = infer_shapes(*step.spec, t.desc(n, plan_.custom_ops.get()));
       if (!r.ok()) return std::move(r).status();
       inferred = *std::move(r);
     }
@@ -172,7 +173,7 @@ class Planner {
       if (step.late || step.by_runtime) continue;
       const Node& n = g.nodes[static_cast<size_t>(step.node)];
       const NodeTensors t = describe(g, n, plan_.shapes);
-      auto status = choose_for(step, t.desc(n), kernels_[s]);
+      auto status = choose_for(step, t.desc(n, plan_.custom_ops.get()), kernels_[s]);
       if (!status.ok()) return std::move(status).at(label(g, step.node));
       workspace_[s] = kernels_[s]->workspace_bytes();
     }
@@ -267,7 +268,7 @@ Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const Plan& plan, Thre
     if (step.impl == nullptr) continue;
     const Node& n = plan.graph.nodes[static_cast<size_t>(step.node)];
     const NodeTensors t = describe(plan.graph, n, plan.shapes);
-    auto k = step.impl->create(t.desc(n), pool);
+    auto k = step.impl->create(t.desc(n, plan.custom_ops.get()), pool);
     if (!k.ok()) return std::move(k).status().at(label(plan.graph, step.node));
     kernels[s] = *std::move(k);
   }

@@ -26,6 +26,8 @@ struct PlanOptions {
   std::vector<Shape> input_shapes;
   // Run the graph as it is: no executor-only rewrites, so that a Tap sees every value of the given graph.
   bool keep_values = false;
+  // The program's custom operators; may be null.
+  std::shared_ptr<const CustomOps> custom_ops;
 };
 
 // Where a value lives.
@@ -59,6 +61,7 @@ struct Plan {
   std::vector<Step> steps;
   int64_t arena_bytes = 0, arena_lower_bound = 0;
   std::vector<int64_t> workspace_offset;  // per step; -1: none
+  std::shared_ptr<const CustomOps> custom_ops;
 };
 
 // A plan together with the kernels that were made to choose it, one per step (null where the step has none).
@@ -79,7 +82,9 @@ bool is_run_by_executor(OpKind kind);
 // Descriptions of a node's tensors for kernels and shape inference. `shapes` is per value of the graph.
 struct NodeTensors {
   std::vector<TensorDesc> in, out, intermediates;
-  NodeDesc desc(const Node& n) const { return {n.kind, &n.attrs, in, out, intermediates}; }
+  NodeDesc desc(const Node& n, const CustomOps* custom_ops = nullptr) const {
+    return {n.kind, &n.attrs, in, out, intermediates, custom_ops};
+  }
 };
 NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shapes);
 

@@ -12,8 +12,8 @@ Result<linear::Geometry> geometry(const NodeDesc& n) {
   const Shape &x = n.in[0].shape, &w = n.in[1].shape;
   const auto& a = n.attr<Conv2DAttrs>();
   if (x.rank() != 4 || w.rank() != 4)
-    return Status::corrupt(
-        fmt::format("input {} and weights {} must have four axes", x.to_string(), w.to_string()));
+    return Status::corrupt(fmt::format("the input is {}, the weights {}: both must have four axes",
+                                       x.to_string(), w.to_string()));
   if (w[0] < 1 || w[3] < 1 || x[3] % w[3] != 0)
     return Status::corrupt(fmt::format("weights {} do not fit {} input channels", w.to_string(), x[3]));
   const int32_t groups = x[3] / w[3];

@@ -14,8 +14,9 @@ Result<linear::Geometry> geometry(const NodeDesc& n) {
   const Shape &x = n.in[0].shape, &w = n.in[1].shape;
   const auto& a = n.attr<DepthwiseConv2DAttrs>();
   if (x.rank() != 4 || w.rank() != 4 || w[0] != 1)
-    return Status::corrupt(fmt::format("input {} must have four axes and weights {} the form 1xHxWxC",
-                                       x.to_string(), w.to_string()));
+    return Status::corrupt(
+        fmt::format("the input is {}, must have four axes; the weights are {}, must be 1xHxWxC",
+                    x.to_string(), w.to_string()));
   if (x[3] < 1 || w[3] < 1 || w[3] % x[3] != 0)
     return Status::corrupt(fmt::format("{} output channels from {} input channels", w[3], x[3]));
   OCTET_ASSIGN(const Window2D win,

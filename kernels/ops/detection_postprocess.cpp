@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <numeric>
 
-#include "kernels/custom.hpp"
+#include "kernels/ops/custom.hpp"
 #include "kernels/quant_math.hpp"
 #include "schema/flatbuffer/custom_options.hpp"
 
@@ -231,7 +231,7 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
 
 }  // namespace
 
-CustomOp detection_postprocess() {
+BuiltinCustomOp detection_postprocess() {
   return {.name = "TFLite_Detection_PostProcess",
           .inputs = {3, 3},
           .outputs = {4, 4},

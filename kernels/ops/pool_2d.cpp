@@ -14,7 +14,8 @@ namespace {
 Result<Window2D> window(const NodeDesc& n) {
   const Shape& x = n.in[0].shape;
   const auto& a = n.attr<Pool2DAttrs>();
-  if (x.rank() != 4) return Status::corrupt(fmt::format("input {} must have four axes", x.to_string()));
+  if (x.rank() != 4)
+    return Status::corrupt(fmt::format("the input is {}, must have four axes", x.to_string()));
   OCTET_ASSIGN(const Window2D win,
                window_2d(x, a.filter_h, a.filter_w, a.stride_h, a.stride_w, 1, 1, a.padding));
   // A window that lies in padding alone has no average and no maximum.

@@ -270,7 +270,7 @@ void FastRearrangement::run(const void* source, void* destination, ThreadPool& p
 
 Result<size_t> moved_element(const NodeDesc& n, size_t in, size_t out) {
   const DType t = n.in[in].dtype;
-  if (bytes_of(t) == 0) return Status::unsupported(fmt::format("{} data cannot be moved", name_of(t)));
+  if (bytes_of(t) == 0) return Status::unsupported(fmt::format("{} tensors are not supported", name_of(t)));
   if (n.out[out].dtype != t)
     return Status::corrupt(fmt::format("input '{}' is {} but output '{}' is {}", n.in[in].name, name_of(t),
                                        n.out[out].name, name_of(n.out[out].dtype)));

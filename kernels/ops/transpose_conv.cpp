@@ -16,8 +16,9 @@ Result<linear::Geometry> geometry(const NodeDesc& n, const Shape& y) {
   const Shape &w = n.in[1].shape, &x = n.in[2].shape;
   const auto& a = n.attr<TransposeConvAttrs>();
   if (x.rank() != 4 || w.rank() != 4 || y.rank() != 4)
-    return Status::corrupt(fmt::format("input {}, weights {} and output {} must have four axes",
-                                       x.to_string(), w.to_string(), y.to_string()));
+    return Status::corrupt(
+        fmt::format("the input is {}, the weights {}, the output {}: all must have four axes", x.to_string(),
+                    w.to_string(), y.to_string()));
   if (w[0] < 1 || w[3] < 1 || x[3] != w[3])
     return Status::corrupt(fmt::format("weights {} do not fit {} input channels", w.to_string(), x[3]));
   if (y[0] != x[0] || y[3] != w[0] || y[1] < 1 || y[2] < 1)

@@ -216,6 +216,30 @@ Status Reader::read_operator(const wire::Operator& w, const Graph& g, Node& n) {
   return {};
 }
 
+// ADD, SUB, MUL and DIV give their result the type of their inputs, whatever the file says of it. There are
+// integer models whose file says nothing of it, which reads as float32.
+Status Reader::correct_result_types(const wire::SubGraph& w, Graph& g) {
+  for (const Node& n : g.nodes) {
+    const bool arithmetic =
+        n.kind == OpKind::ADD || n.kind == OpKind::SUB || n.kind == OpKind::MUL || n.kind == OpKind::DIV;
+    if (!arithmetic || n.inputs.size() != 2 || n.outputs.size() != 1) continue;
+    if (n.inputs[0] == kNoValue || n.inputs[1] == kNoValue) continue;
+    const Value &a = g.value(n.inputs[0]), &b = g.value(n.inputs[1]);
+    const ValueId id = n.outputs[0];
+    if (g.value(id).dtype != DType::float32 || a.dtype != b.dtype || a.quant.empty() || b.quant.empty())
+      continue;
+    Value typed = g.value(id);
+    typed.dtype = a.dtype;
+    OCTET_TRY(read_quantization(*w.tensors()->Get(static_cast<uint32_t>(id)), typed)
+                  .at(label("tensor", static_cast<size_t>(id), typed.name)));
+    if (typed.quant.empty()) continue;
+    model_.notes.push_back(fmt::format("took {} '{}' for {}, the type of what it is computed from",
+                                       name_of(DType::float32), typed.name, name_of(typed.dtype)));
+    g.value(id) = std::move(typed);
+  }
+  return {};
+}
+
 Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
   OCTET_ASSIGN(g.name, read_text(w.name()));
   for (size_t i = 0; i < size_of(w.tensors()); ++i) {
@@ -239,6 +263,7 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
       return std::move(s).at(fmt::format("{} '{}'", kind_name(bad), node_name(g, static_cast<NodeId>(i))));
     }
   }
+  OCTET_TRY(correct_result_types(w, g));
   for (const ValueId v : g.inputs) {
     Value& input = g.value(v);
     if (input.is_constant())

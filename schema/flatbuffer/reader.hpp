@@ -35,6 +35,7 @@ class Reader {
 
   Status read_codes();
   Status read_graph(const wire::SubGraph& w, Graph& g);
+  Status correct_result_types(const wire::SubGraph& w, Graph& g);
   Status read_tensor(const wire::Tensor& w, Value& v);
   Status read_storage_field(const wire::Tensor& w) const;
   Status read_shape(const wire::Tensor& w, Value& v);

@@ -58,6 +58,21 @@ Graph branches() {
 
 }  // namespace
 
+TEST_CASE("a string that a graph passes through has no data") {
+  Graph g;
+  Value s;
+  s.name = "s";
+  s.dtype = DType::string;
+  s.shape = {2};
+  g.inputs = g.outputs = {g.add_value(s)};
+  const auto e = Executor::create(model_of(g), {});
+  REQUIRE_MESSAGE(e.ok(), e.status().message());
+  const ConstTensorView in = (*e)->input_info(0);
+  REQUIRE((*e)->run({&in, 1}).ok());
+  CHECK((*e)->output(0).data == nullptr);
+  CHECK((*e)->output(0).bytes() == 0);
+}
+
 TEST_CASE("sharing storage changes nothing: every value, alone and together, is the same") {
   const Model m = model_of(branches());
   const auto in = noise(256);

@@ -194,6 +194,38 @@ TEST_CASE("wire: tensors") {
   CHECK(graph.text(slot::graph_name) == "main");
 }
 
+TEST_CASE("wire: the result of an integer addition is no float32, whatever the file says") {
+  auto model = [](OpKind kind, Attrs attrs, Quantization q, DType second = DType::int8) {
+    Model m;
+    Graph& g = m.graphs.emplace_back();
+    const ValueId a = test::add_value(g, "a", DType::int8, {2}), b = test::add_value(g, "b", second, {2});
+    g.value(a).quant = g.value(b).quant = Quantization::per_tensor({0.5f, 3});
+    const ValueId y = test::add_value(g, "y", DType::float32, {2});
+    g.value(y).quant = std::move(q);
+    g.inputs = {a, b};
+    g.outputs = {y};
+    g.nodes.push_back({kind, std::move(attrs), {a, b}, {y}, {}, 1, {}});
+    const auto bytes = serialize(m);
+    REQUIRE_MESSAGE(bytes.ok(), bytes.status().message());
+    const auto owner = std::make_shared<const std::vector<std::byte>>(*bytes);
+    const auto read = read_model(owner, *owner, "m");
+    REQUIRE_MESSAGE(read.ok(), read.status().message());
+    return *read;
+  };
+  const auto q = Quantization::per_tensor({0.25f, -7});
+  for (const OpKind kind : {OpKind::ADD, OpKind::SUB, OpKind::MUL, OpKind::DIV}) {
+    const auto m = model(kind, BinaryAttrs{}, q);
+    CHECK(m->main().value(2).dtype == DType::int8);
+    CHECK(m->main().value(2).quant == q);
+    CHECK(m->notes ==
+          std::vector<std::string>{"took float32 'y' for int8, the type of what it is computed from"});
+  }
+  // Not without a scale, not of unlike inputs, not of operators that keep their output's type.
+  CHECK(model(OpKind::ADD, BinaryAttrs{}, {})->main().value(2).dtype == DType::float32);
+  CHECK(model(OpKind::ADD, BinaryAttrs{}, q, DType::uint8)->main().value(2).dtype == DType::float32);
+  CHECK(model(OpKind::MAXIMUM, NoAttrs{}, q)->main().value(2).dtype == DType::float32);
+}
+
 TEST_CASE("wire: the quantized axis") {
   Model m;
   Graph& g = m.graphs.emplace_back();

@@ -77,6 +77,7 @@ std::vector<OpCase> binary_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> movement_cases();
 std::vector<OpCase> recurrent_cases();
+std::vector<OpCase> circle_cases();
 
 // All of them, names prefixed by the kind.
 std::vector<OpCase> all_cases();

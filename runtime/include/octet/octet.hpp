@@ -8,10 +8,12 @@
 //   octet::ConstTensorView scores = (*exec)->output(0);
 //
 // Model: immutable after load, may be shared between threads. Executor: one per thread; keeps no pointer to
-// the Model, but shares its constants. TensorView: never owns. Errors travel as Status and Result; nothing
-// logs, nothing exits, nothing throws except std::bad_alloc.
+// the Model, but shares its constants. TensorView: never owns. CustomOps: a program's own operators, passed
+// to create() in ExecutorOptions (docs/CUSTOM_OPS.md). Errors travel as Status and Result; nothing logs,
+// nothing exits, nothing throws except std::bad_alloc.
 #pragma once
 
+#include "kernels/custom.hpp"
 #include "runtime/executor.hpp"
 #include "schema/core/status.hpp"
 #include "schema/core/tensor_view.hpp"

@@ -1,0 +1,49 @@
+// The programs that docs/ shows are the ones that are compiled and run (docs/examples).
+#include <cmath>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "runtime/include/octet/octet.hpp"
+
+namespace {
+
+std::string read(const std::string& path) {
+  const char* root = std::getenv("OCTET_SOURCE_ROOT");
+  REQUIRE(root != nullptr);
+  std::ifstream in(std::string(root) + "/" + path);
+  REQUIRE_MESSAGE(in.good(), path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The first block of code in `language` that is a whole program.
+std::string program(const std::string& page, const std::string& language) {
+  const std::string fence = "```" + language + "\n";
+  for (size_t at = page.find(fence); at != std::string::npos; at = page.find(fence, at + 1)) {
+    const size_t begin = at + fence.size(), end = page.find("```", begin);
+    if (const std::string code = page.substr(begin, end - begin); code.find("int main(") != std::string::npos)
+      return code;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("the programs of docs/CUSTOM_OPS.md are docs/examples") {
+  const std::string page = read("docs/CUSTOM_OPS.md");
+  CHECK(program(page, "cpp") == read("docs/examples/custom_op.cpp"));
+  CHECK(program(page, "c") == read("docs/examples/custom_op.c"));
+}
+
+TEST_CASE("the model of docs/examples is one operator that Octet does not know") {
+  const char* root = std::getenv("OCTET_SOURCE_ROOT");
+  REQUIRE(root != nullptr);
+  const auto model = octet::Model::load(std::string(root) + "/docs/examples/sinh.tflite");
+  REQUIRE_MESSAGE(model.ok(), model.status().message());
+  REQUIRE((*model)->main().nodes.size() == 1);
+  CHECK(octet::kind_name((*model)->main().nodes[0]) == "CUSTOM:Sinh");
+}
