@@ -200,6 +200,11 @@ class Assigner {
           const Range r = range_of_constant(values, odd);
           if (only_constants_in) groups_.widen(anchor->value, r);
           // A single number (a fill, a bound) occurs often; how often is not known.
+    // A clamp that no file has a code for costs operators unless int8 saturates at its very bounds.
+    if (const NodeId p = uses_.producer[static_cast<size_t>(v)]; p >= 0)
+      if (const Activation* act = activation_of(node(p).attrs);
+          act != nullptr && act->kind == Activation::Kind::clamp)
+        return;
           if (values.size() == 1 && !odd.any() && values[0] != 0)
             groups_.add_point(anchor->value, {values[0], 0.05});
         } else if (p.value != anchor->value) {

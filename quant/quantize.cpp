@@ -170,6 +170,9 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
     }
   }
   PreparedModel prepared;
+  prepared.source_bytes = source.file_bytes;
+  if (source.file_bytes == 0)
+    if (const auto bytes = bytes_of(source); bytes.ok()) prepared.source_bytes = *bytes;
   prepared.equalized = equalized_graph;
   prepared.fusions = report.counts();
   prepared.fusion_text = report.to_string();
@@ -195,10 +198,7 @@ Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration
   report.fusions = prepared.fusions;
   report.fusion_text = prepared.fusion_text;
   OCTET_ASSIGN(report.output_bytes, bytes_of(*result->model));
-  report.input_bytes = prepared.model->file_bytes;
-  if (report.input_bytes == 0) {
-    OCTET_ASSIGN(report.input_bytes, bytes_of(*prepared.model));
-  }
+  report.input_bytes = prepared.source_bytes;
   return result;
 }
 

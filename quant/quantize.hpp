@@ -20,7 +20,8 @@ namespace octet {
 
 // A float model made ready: what is calibrated and quantized.
 struct PreparedModel {
-  bool equalized = false;  // weights were rescaled between layers
+  bool equalized = false;    // weights were rescaled between layers
+  int64_t source_bytes = 0;  // of the source's file; 0 for a model in memory that no file can hold
   std::shared_ptr<const Model> model;
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
