@@ -54,6 +54,7 @@ class Assigner {
     for (size_t v = 0; v < g_.values.size(); ++v)
       settle(static_cast<ValueId>(v));
     for (size_t i = 0; i < g_.nodes.size(); ++i)
+    mark_computed_with();
       if (is_int8(i)) fill(static_cast<NodeId>(i));
     return std::move(a_);
   }
@@ -208,9 +209,23 @@ class Assigner {
           if (values.size() == 1 && !odd.any() && values[0] != 0)
             groups_.add_point(anchor->value, {values[0], 0.05});
         } else if (p.value != anchor->value) {
-          const bool shared = !p.is_output && uses_.consumers[static_cast<size_t>(p.value)].size() > 1;
+          const bool shared = !p.is_output && (uses_.consumers[static_cast<size_t>(p.value)].size() > 1 ||
+                                               groups_.is_computed_with(p.value));
           groups_.join(p.value, anchor->value, shared);
         }
+  void mark_computed_with() {
+    for (size_t n = 0; n < g_.nodes.size(); ++n) {
+      if (!is_int8(n)) continue;
+      const Node& op = g_.nodes[n];
+      std::vector<char> handed_on(op.inputs.size(), 0);
+      for (const PortClass& c : same_scale_ports(op, rules(static_cast<NodeId>(n))))
+        for (const Port& p : c)
+          if (!p.is_output) handed_on[p.index] = 1;
+      for (size_t i = 0; i < op.inputs.size(); ++i)
+        if (is_moving(op.inputs[i]) && handed_on[i] == 0) groups_.set_computed_with(op.inputs[i]);
+    }
+  }
+
       }
     }
   }
