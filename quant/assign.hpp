@@ -27,7 +27,8 @@ struct NodeForm {
   Kind kind = Kind::floating;
   std::string reason;
   // Per input and output of an int8 node: how the tensor must be quantized there; empty where it is not.
-  std::vector<Quantization> inputs, outputs;
+  // Intermediates are those its rule asks for, not those the node has now.
+  std::vector<Quantization> inputs, outputs, intermediates;
 };
 
 struct Assignment {

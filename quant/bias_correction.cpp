@@ -58,10 +58,13 @@ std::vector<Site> find_sites(const Graph& f, const Graph& q) {
   std::vector<Site> sites;
   for (const Node& n : q.nodes) {
     const OpSpec* spec = find_spec(n.kind);
-    if (spec == nullptr || !spec->quant.has_int8 || n.outputs.size() != 1) continue;
+    if (spec == nullptr || n.outputs.size() != 1) continue;
+    const QuantRule& rules = quant_rule(*spec, n);
+    // Where something lies between the bias and the output, the output's error is not the bias's.
+    if (!rules.has_int8 || !spec->inner.empty()) continue;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       const ValueId b = n.inputs[i];
-      if (b == kNoValue || spec->quant.input(i).kind != TensorRule::Kind::bias) continue;
+      if (b == kNoValue || rules.input(i).kind != TensorRule::Kind::bias) continue;
       if (q.value(b).dtype != DType::int32 || !q.value(b).is_constant()) continue;
       if (uses.consumers[static_cast<size_t>(b)].size() != 1) continue;
       std::string_view name = q.value(n.outputs[0]).name;

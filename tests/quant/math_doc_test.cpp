@@ -92,6 +92,12 @@ Fields q10(const Fields& f) {
   return {{"db", std::to_string(dd == 0 ? kExactDb : 10 * std::log10(aa / dd))}};
 }
 
+Fields scale_of(const TensorRule& rule, const Fields& f) {
+  std::string note;
+  const Affine a = int16_affine(rule, {0, static_cast<float>(number(f, "reach"))}, note);
+  return {{"scale", std::to_string(static_cast<double>(a.scale) * 1e12) + "e-12"}};
+}
+
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q1",
      [](const Fields& f) {
@@ -115,6 +121,13 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q8", q8},
     {"Q9", q9},
     {"Q10", q10},
+    {"Q11",
+     [](const Fields& f) {
+       TensorRule rule = symmetric16();
+       rule.levels = static_cast<int>(number(f, "levels"));
+       return scale_of(rule, f);
+     }},
+    {"Q12", [](const Fields& f) { return scale_of(power_of_two16(), f); }},
 };
 
 Fields parse(const std::string& text) {
