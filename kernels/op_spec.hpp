@@ -264,6 +264,8 @@ struct OpSpec {
   int64_t (*macs)(const NodeDesc&) = nullptr;  // multiply-accumulates of one run; nullptr: none
   Sharing sharing = Sharing::none;
   SliceFn slice_of = nullptr;
+  // Inputs where a variable is state that the kernel writes; elsewhere it is only read.
+  std::vector<size_t> state;
   // The outputs depend on the shapes of the inputs only (SHAPE, RANK): known at plan time with the shapes.
   bool shape_only = false;
   // Operator version that the format asks for with these types (schema versions of the TFLite converter).

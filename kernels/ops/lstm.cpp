@@ -298,7 +298,7 @@ std::vector<QuantVariant> integer_variants() {
 }
 
 // Inputs may be absent in the middle, so only the first counts as required; infer checks the rest.
-OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer) {
+OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer, std::vector<size_t> state) {
   return {.kind = kind,
           .inputs = inputs,
           .outputs = outputs,
@@ -309,6 +309,7 @@ OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer) {
           .variants = integer_variants(),
           .inner = {"input gate", "forget gate", "cell gate", "output gate", "hidden", "cell"},
           .macs = macs,
+          .state = std::move(state),
           .notes =
               "float, int8 weights with float activations, and the 8x8_16 integer form; peepholes, "
               "projection, layer norm, no input gate"};
@@ -318,7 +319,7 @@ OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer) {
 
 const OpSpec& spec_LSTM() {
   static const OpSpec spec = [] {
-    OpSpec s = lstm_spec(OpKind::LSTM, {1, 24}, {1, 4}, infer_lstm);
+    OpSpec s = lstm_spec(OpKind::LSTM, {1, 24}, {1, 4}, infer_lstm, {1, 4, 18, 19});
     s.version_int8 = 2;
     return s;
   }();
@@ -326,13 +327,15 @@ const OpSpec& spec_LSTM() {
 }
 
 const OpSpec& spec_UNIDIRECTIONAL_SEQUENCE_LSTM() {
-  static const OpSpec spec = lstm_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_LSTM, {1, 24}, {1, 1}, infer_sequence);
+  static const OpSpec spec =
+      lstm_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_LSTM, {1, 24}, {1, 1}, infer_sequence, {18, 19});
   return spec;
 }
 
 const OpSpec& spec_BIDIRECTIONAL_SEQUENCE_LSTM() {
   static const OpSpec spec = [] {
-    OpSpec s = lstm_spec(OpKind::BIDIRECTIONAL_SEQUENCE_LSTM, {1, 48}, {1, 2}, infer_bidirectional);
+    OpSpec s = lstm_spec(OpKind::BIDIRECTIONAL_SEQUENCE_LSTM, {1, 48}, {1, 2}, infer_bidirectional,
+                         {35, 36, 37, 38});
     s.quant = QuantRule::none("has no int8 form in the TFLite specification");
     s.variants.clear();
     s.inner.clear();

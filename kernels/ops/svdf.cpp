@@ -167,6 +167,7 @@ const OpSpec& spec_SVDF() {
       .quant = integer_rule(),
       .inner = {"state"},
       .macs = macs,
+      .state = {kState},
       .version_int8 = 3,
       .notes = "float, int8 weights with float activations, and integer with an int16 or int8 state",
   };

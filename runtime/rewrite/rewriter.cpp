@@ -24,7 +24,8 @@ bool types_agree(const Rule& rule, const Site& s, bool pair) {
 
 bool matches(const Rule& rule, const Site& s) {
   const Node& consumer = s.consumer();
-  if (consumer.outputs.size() != 1 || consumer.outputs[0] == kNoValue) return false;
+  if (consumer.outputs.empty() || consumer.outputs[0] == kNoValue) return false;
+  if (consumer.outputs.size() != 1 && rule.outputs == Rule::Outputs::one) return false;
   const bool pair = !rule.producers.empty();
   if (pair) {
     if (s.producer_id < 0 || !contains(rule.producers, s.producer().kind)) return false;

@@ -24,6 +24,9 @@ struct Rule {
     shared,     // anybody: the rule leaves the producer as it is
   };
 
+  // How many outputs the consumer may have.
+  enum class Outputs : uint8_t { one, any };
+
   std::string_view name;
   std::string_view picture;           // "CONV_2D -> MUL(const) => CONV_2D"
   std::span<const OpKind> producers;  // empty: the rule looks at the consumer alone
@@ -32,6 +35,7 @@ struct Rule {
   Status (*apply)(Site&) = nullptr;
   Types types = Types::float32;
   Between between = Between::exclusive;
+  Outputs outputs = Outputs::one;
 };
 
 // Where a rule may fire: consumer, and for pair rules the producer of its input `slot`.

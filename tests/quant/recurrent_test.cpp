@@ -1,4 +1,6 @@
 // LSTM in int8: what calibration sees inside, what is assigned, what is written, how close it stays.
+#include "tests/support/recurrent.hpp"
+
 #include <cmath>
 #include <doctest/doctest.h>
 
@@ -10,7 +12,6 @@
 #include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
-#include "tests/support/recurrent.hpp"
 
 using namespace octet;
 using namespace octet::test;
@@ -149,8 +150,8 @@ TEST_CASE("types and scales of an int8 LSTM are those of the specification") {
       const Value* bias = in(12 + gate);
       if (bias == nullptr) continue;
       CHECK(bias->dtype == DType::int32);
-      const float want = r.norm ? in(20 + gate)->quant.scale() / 1024
-                                : in(0)->quant.scale() * in(1 + gate)->quant.scale();
+      const float want =
+          r.norm ? in(20 + gate)->quant.scale() / 1024 : in(0)->quant.scale() * in(1 + gate)->quant.scale();
       CHECK(bias->quant.scale() == doctest::Approx(want));
       CHECK(g.value(n.intermediates[gate]).dtype == (r.norm ? DType::int16 : DType::float32));
       if (r.norm) CHECK(in(20 + gate)->dtype == DType::int16);
@@ -225,10 +226,10 @@ TEST_CASE("SVDF becomes int8 with an int16 state") {
   for (const bool bias : {true, false}) {
     GraphBuilder b(5);
     const ValueId x = b.input("x", {2, 6});
-    const ValueId y = b.op(OpKind::SVDF,
-                           {x, b.random({8, 6}), b.random({8, 5}), bias ? b.random({4}) : kNoValue,
-                            b.state("state", {2, 40})},
-                           SvdfAttrs{.rank = 2, .act = Activation::Kind::relu});
+    const ValueId y = b.op(
+        OpKind::SVDF,
+        {x, b.random({8, 6}), b.random({8, 5}), bias ? b.random({4}) : kNoValue, b.state("state", {2, 40})},
+        SvdfAttrs{.rank = 2, .act = Activation::Kind::relu});
     b.output(y, "y");
     const Model m = model_of(b.build());
     const QuantizeResult q = quantized(m);
@@ -246,8 +247,7 @@ TEST_CASE("SVDF becomes int8 with an int16 state") {
     CHECK(state.dtype == DType::int16);
     CHECK(state.is_variable);
     if (bias)
-      CHECK(g.value(n.inputs[3]).quant.scale() ==
-            doctest::Approx(time.quant.scale() * state.quant.scale()));
+      CHECK(g.value(n.inputs[3]).quant.scale() == doctest::Approx(time.quant.scale() * state.quant.scale()));
     CHECK(serialize(*q.model).ok());
     Graph broken = g;
     broken.value(n.inputs[2]).quant = Quantization::per_tensor({time.quant.scale() / 64, 0});
@@ -341,7 +341,6 @@ TEST_CASE("the verifier notices every kind of corruption of an LSTM") {
     Value& v = g.value(n.inputs[10]);
     v.quant = Quantization::per_tensor({v.quant.scale(), 3});
   });
-  expect("intermediate 1: has no scale",
-         [&](Graph& g, Node& n) { g.value(n.intermediates[1]).quant = {}; });
+  expect("intermediate 1: has no scale", [&](Graph& g, Node& n) { g.value(n.intermediates[1]).quant = {}; });
   expect("has 4 intermediates, needs 5", [&](Graph&, Node& n) { n.intermediates.pop_back(); });
 }

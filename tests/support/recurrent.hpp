@@ -18,7 +18,8 @@ struct Recurrent {
 std::vector<ValueId> lstm_weights(GraphBuilder& b, const Recurrent& r);
 // UNIDIRECTIONAL_SEQUENCE_LSTM
 ValueId lstm(GraphBuilder& b, ValueId x, const Recurrent& r);
-// BIDIRECTIONAL_SEQUENCE_LSTM; one output when merged, else two. `second`: the backward direction's own input.
+// BIDIRECTIONAL_SEQUENCE_LSTM; one output when merged, else two. `second`: the backward direction's own
+// input.
 std::vector<ValueId> bidirectional_lstm(GraphBuilder& b, ValueId x, const Recurrent& r, bool merged,
                                         ValueId second = kNoValue);
 
