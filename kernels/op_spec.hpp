@@ -248,6 +248,9 @@ using SliceFn = SliceLayout (*)(const NodeDesc&);
 
 // ---------------------------------------------------------------------------------------------------------
 
+// READ_VARIABLE and ASSIGN_VARIABLE: input 0 is a handle; the contents are output 0 or input 1.
+enum class VariableAccess : uint8_t { none, read, write };
+
 struct Arity {
   int min = 0, max = 0;  // max -1: any number
 };
@@ -266,6 +269,7 @@ struct OpSpec {
   SliceFn slice_of = nullptr;
   // Inputs where a variable is state that the kernel writes; elsewhere it is only read.
   std::vector<size_t> state;
+  VariableAccess access = VariableAccess::none;
   // The outputs depend on the shapes of the inputs only (SHAPE, RANK): known at plan time with the shapes.
   bool shape_only = false;
   // Operator version that the format asks for with these types (schema versions of the TFLite converter).

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
+#include <map>
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
@@ -62,6 +63,7 @@ class Assigner {
     mark_computed_with();
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       if (is_int8(i)) join(static_cast<NodeId>(i));
+    join_variables();
     for (size_t v = 0; v < g_.values.size(); ++v)
       settle(static_cast<ValueId>(v));
     for (size_t i = 0; i < g_.nodes.size(); ++i)
@@ -89,7 +91,10 @@ class Assigner {
       return std::any_of(ids.begin(), ids.end(),
                          [&](ValueId v) { return v != kNoValue && is_float(g_.value(v).dtype); });
     };
-    if (!any_float(op.inputs) && !any_float(op.outputs)) {
+    // What is stored between runs stays real, as inputs and outputs of the graph do.
+    const OpSpec* spec = find_spec(op.kind);
+    const bool stores = spec != nullptr && spec->access != VariableAccess::none;
+    if (stores || (!any_float(op.inputs) && !any_float(op.outputs))) {
       f.kind = NodeForm::Kind::untouched;
       return;
     }
@@ -103,12 +108,8 @@ class Assigner {
     if (spec == nullptr) return "is not an operator Octet knows";
     const QuantRule& rule = quant_rule(*spec, op);
     if (!rule.has_int8) return std::string(rule.why_not);
-    for (const std::string& pattern : recipe_.keep_float) {
-      bool match = glob_match(pattern, node_name(g_, n)) || glob_match(pattern, name_of(op.kind));
-      for (const std::string& origin : op.origins)
-        match = match || glob_match(pattern, origin);
-      if (match) return fmt::format("kept in float by '{}'", pattern);
-    }
+    if (const std::string* pattern = pattern_that_keeps(recipe_, g_, n))
+      return fmt::format("kept in float by '{}'", *pattern);
     if (!forced_[static_cast<size_t>(n)].empty()) return forced_[static_cast<size_t>(n)];
     for (size_t i = 0; i < op.inputs.size(); ++i)
       if (std::string why = why_not_tensor(n, op.inputs[i], rule.input(i)); !why.empty()) return why;
@@ -256,6 +257,22 @@ class Assigner {
           groups_.join(p.value, anchor->value, shared);
         }
       }
+    }
+  }
+
+  // What is read from a variable was written to it in an earlier run; calibration, which begins every sample
+  // afresh, saw zeros.
+  void join_variables() {
+    std::map<std::pair<std::string, std::string>, ValueId> known;
+    for (const Node& n : g_.nodes) {
+      const OpSpec* spec = find_spec(n.kind);
+      if (spec == nullptr || spec->access == VariableAccess::none) continue;
+      const ValueId v = spec->access == VariableAccess::read ? n.outputs[0] : n.inputs[1];
+      const NodeId handle = uses_.producer[static_cast<size_t>(n.inputs[0])];
+      const auto* variable = handle < 0 ? nullptr : std::get_if<VarHandleAttrs>(&node(handle).attrs);
+      if (variable == nullptr || !is_moving(v)) continue;
+      const auto [at, fresh] = known.try_emplace({variable->container, variable->shared_name}, v);
+      if (!fresh) groups_.join(v, at->second, false);
     }
   }
 

@@ -22,7 +22,7 @@ struct NodeForm {
   enum class Kind : uint8_t {
     int8,       // computes in int8
     floating,   // stays in float; `reason` says why
-    untouched,  // sees no float tensor: indices, shapes, booleans
+    untouched,  // sees no float tensor (indices, shapes, booleans), or stores what it is given
   };
   Kind kind = Kind::floating;
   std::string reason;

@@ -165,16 +165,18 @@ int64_t macs(const NodeDesc& n) {
 }
 
 OpSpec rnn_spec(OpKind kind, Arity inputs, Arity outputs, std::vector<size_t> state) {
-  return {.kind = kind,
-          .inputs = inputs,
-          .outputs = outputs,
-          .infer = infer,
-          .reference = {"reference", create<true>},
-          .fast = {{"octet", create<false>}},
-          .quant = QuantRule::none("has no int8 form in the TFLite specification"),
-          .macs = macs,
-          .state = std::move(state),
-          .notes = "float, and int8 weights with float activations"};
+  return {
+      .kind = kind,
+      .inputs = inputs,
+      .outputs = outputs,
+      .infer = infer,
+      .reference = {"reference", create<true>},
+      .fast = {{"octet", create<false>}},
+      .quant = QuantRule::none("has no int8 form in the TFLite specification; constant float weights and at "
+                               "most 32 steps can be unrolled"),
+      .macs = macs,
+      .state = std::move(state),
+      .notes = "float, and int8 weights with float activations"};
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ bool matches(const Rule& rule, const Site& s) {
 
 class Engine {
  public:
-  explicit Engine(Graph& g) : editor_(g) {}
+  Engine(Graph& g, const Keep& keep) : editor_(g), keep_(keep) {}
 
   Result<FusionReport> run(std::span<const std::span<const Rule>> tables) {
     for (size_t i = 0; i < editor_.graph().nodes.size(); ++i)
@@ -63,6 +63,7 @@ class Engine {
 
  private:
   Result<bool> visit(NodeId n, std::span<const std::span<const Rule>> tables) {
+    if (keep_ && keep_(editor_.graph(), n)) return false;
     for (std::span<const Rule> table : tables) {
       for (const Rule& rule : table) {
         if (!rule.consumers.empty() && !contains(rule.consumers, editor_.node(n).kind)) continue;
@@ -87,6 +88,7 @@ class Engine {
   }
 
   GraphEditor editor_;
+  const Keep& keep_;
   std::set<NodeId> work_;  // ordered: producers before consumers, the same order on every run
   FusionReport report_;
 };
@@ -116,8 +118,8 @@ std::string FusionReport::to_string() const {
   return s;
 }
 
-Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables) {
-  Engine engine(g);
+Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep) {
+  Engine engine(g, keep);
   OCTET_ASSIGN(FusionReport report, engine.run(tables));
   remove_dead(g);
   return report;

@@ -1,6 +1,7 @@
 // Rewriting of graphs by tables of rules, to a fixed point.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -31,7 +32,10 @@ Result<FusionReport> fuse(Graph& g);
 // Works on float and on integer graphs; integer results stay bit-exact.
 Result<FusionReport> lower(Graph& g);
 
+// Nodes that no rule may have as its consumer.
+using Keep = std::function<bool(const Graph&, NodeId)>;
+
 // The engine: asks the rules of `tables` about every site until none fires, then removes what is dead.
-Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables);
+Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep = {});
 
 }  // namespace octet

@@ -65,4 +65,37 @@ std::vector<ValueId> bidirectional_lstm(GraphBuilder& b, ValueId x, const Recurr
                  std::vector<DType>(merged ? 1 : 2, DType::float32));
 }
 
+namespace {
+
+// Weights, recurrent weights, bias, state.
+void add_rnn_direction(GraphBuilder& b, const Recurrent& r, std::vector<ValueId>& in) {
+  in.push_back(b.random({r.m, r.n}, -0.6f, 0.6f));
+  in.push_back(b.random({r.m, r.m}, -0.4f, 0.4f));
+  in.push_back(b.random({r.m}, -0.5f, 0.5f));
+  in.push_back(state(b, "hidden", r.batch, r.m));
+}
+
+}  // namespace
+
+ValueId rnn(GraphBuilder& b, ValueId x, const Recurrent& r) {
+  std::vector<ValueId> in = {x};
+  add_rnn_direction(b, r, in);
+  if (b.shape(x).rank() == 2) return b.op(OpKind::RNN, in, RnnAttrs{.act = r.act});
+  return b.op(OpKind::UNIDIRECTIONAL_SEQUENCE_RNN, in,
+              SequenceRnnAttrs{.time_major = r.time_major, .act = r.act});
+}
+
+std::vector<ValueId> bidirectional_rnn(GraphBuilder& b, ValueId x, const Recurrent& r, bool merged,
+                                       ValueId second, bool linked) {
+  std::vector<ValueId> in = {x};
+  add_rnn_direction(b, r, in);
+  add_rnn_direction(b, r, in);
+  in.push_back(second);
+  for (int direction = 0; direction < 2; ++direction)
+    in.push_back(linked ? b.random({r.m, b.shape(second)[-1]}, -0.6f, 0.6f) : kNoValue);
+  return b.multi(OpKind::BIDIRECTIONAL_SEQUENCE_RNN, in,
+                 BidirectionalRnnAttrs{.time_major = r.time_major, .act = r.act, .merge_outputs = merged},
+                 std::vector<DType>(merged ? 1 : 2, DType::float32));
+}
+
 }  // namespace octet::test

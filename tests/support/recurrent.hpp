@@ -22,5 +22,10 @@ ValueId lstm(GraphBuilder& b, ValueId x, const Recurrent& r);
 // input.
 std::vector<ValueId> bidirectional_lstm(GraphBuilder& b, ValueId x, const Recurrent& r, bool merged,
                                         ValueId second = kNoValue);
+// UNIDIRECTIONAL_SEQUENCE_RNN, or RNN when x has no axis for time; m units.
+ValueId rnn(GraphBuilder& b, ValueId x, const Recurrent& r);
+// BIDIRECTIONAL_SEQUENCE_RNN. `second`: the backward direction's own input, or with `linked` one for both.
+std::vector<ValueId> bidirectional_rnn(GraphBuilder& b, ValueId x, const Recurrent& r, bool merged,
+                                       ValueId second = kNoValue, bool linked = false);
 
 }  // namespace octet::test
