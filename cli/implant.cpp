@@ -140,9 +140,9 @@ class Implanter {
     for (size_t n = 0; n < g.nodes.size(); ++n) {
       const Node node = g.nodes[n];
       const OpSpec* spec = find_spec(node.kind);
-      if (spec == nullptr || !spec->quant.has_int8) continue;
+      if (spec == nullptr || !quant_rule(*spec, node).has_int8) continue;
       for (size_t i = 0; i < node.inputs.size(); ++i) {
-        const TensorRule& rule = spec->quant.input(i);
+        const TensorRule& rule = quant_rule(*spec, node).input(i);
         if (rule.kind != TensorRule::Kind::bias || node.inputs[i] == kNoValue) continue;
         Value& bias = g.value(node.inputs[i]);
         const ValueId x = node.input(static_cast<size_t>(rule.a)),
@@ -180,18 +180,19 @@ class Implanter {
       Node n = node;
       const OpSpec* spec = find_spec(n.kind);
       const bool converts = n.kind == OpKind::QUANTIZE || n.kind == OpKind::DEQUANTIZE;
-      if (spec == nullptr || converts || !spec->quant.has_int8 || n.outputs.empty() ||
+      if (spec == nullptr || converts || !quant_rule(*spec, n).has_int8 || n.outputs.empty() ||
           n.outputs[0] == kNoValue) {
         nodes.push_back(std::move(n));
         continue;
       }
+      const QuantRule& rules = quant_rule(*spec, n);
       const bool integer = g.value(n.outputs[0]).dtype != DType::float32;
       for (size_t i = 0; i < n.inputs.size(); ++i) {
         const ValueId id = n.inputs[i];
-        if (id == kNoValue || spec->quant.input(i).kind == TensorRule::Kind::keep) continue;
+        if (id == kNoValue || rules.input(i).kind == TensorRule::Kind::keep) continue;
         const Value& v = g.value(id);
-        const bool activation = spec->quant.input(i).kind != TensorRule::Kind::weights &&
-                                spec->quant.input(i).kind != TensorRule::Kind::bias;
+        const bool activation =
+            rules.input(i).kind != TensorRule::Kind::weights && rules.input(i).kind != TensorRule::Kind::bias;
         if (integer && v.dtype == DType::float32 && g.value(n.outputs[0]).quant)
           return Status::invalid(
               fmt::format("tensor '{}': has no scale, but '{}' that is computed from it has one", v.name,

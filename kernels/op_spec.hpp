@@ -16,6 +16,7 @@
 #include "schema/core/status.hpp"
 #include "schema/core/tensor_view.hpp"
 #include "schema/ir/attrs.hpp"
+#include "schema/ir/graph.hpp"
 #include "schema/ir/op_kind.hpp"
 
 namespace octet {
@@ -82,11 +83,20 @@ using InferFn = Result<InferredShapes> (*)(const NodeDesc&);
 // ---------------------------------------------------------------------------------------------------------
 // Kernels.
 
+// Sees what a kernel computes on the way and hands to nobody: the tensors of OpSpec::inner. Each once a run,
+// with the values of all time steps; never from two threads at once.
+class InnerTap {
+ public:
+  virtual ~InnerTap() = default;
+  virtual void on_inner(size_t which, std::span<const float> values) = 0;
+};
+
 struct RunArgs {
   std::span<const void* const> in;  // constants included; nullptr for an absent input
   std::span<void* const> out;
   void* workspace = nullptr;  // Kernel::workspace_bytes(), aligned to 64 bytes
   ThreadPool& pool;
+  InnerTap* inner = nullptr;  // only given to operators that have inner tensors, and only heeded in float
 };
 
 // One node made ready for fixed shapes. Buffers may be over-read by 64 bytes, never over-written.
@@ -137,12 +147,27 @@ struct TensorRule {
     same_as_input,   // the quantization of input `a`
     same_as_output,  // for inputs: the quantization of output `a` (concatenation and its like)
     fixed,           // scale and zero point given by the operator itself
+    symmetric16,     // int16, zero point 0, the greatest magnitude at `levels`
+    power_of_two16,  // int16, zero point 0, the least scale 2^n in [2^-15, 2^-9] that holds the range
     keep,            // not quantized: indices, axes, shapes, booleans; only a tensor of DType `a` if a >= 0
   };
   Kind kind = Kind::keep;
   int a = -1, b = -1;
-  Affine value;  // for fixed, as int8
+  Affine value;    // for fixed, as int8; for a bias without `a` and `intermediate` the scale beside b's
+  int inner = -1;  // the range is that of OpSpec::inner[inner] instead of the tensor's own
+  int intermediate = -1;  // for a bias: the node's intermediate that stands in for input `a`
+  int levels = 32767;
+
+  // The same with the range of an inner tensor.
+  TensorRule seen_as(int which) const {
+    TensorRule r = *this;
+    r.inner = which;
+    return r;
+  }
 };
+// The type a tensor has under a rule; float32 where it is kept.
+DType dtype_under(const TensorRule& r);
+
 inline TensorRule activation() {
   return {TensorRule::Kind::activation, -1, -1, {}};
 }
@@ -154,6 +179,22 @@ inline TensorRule weights_per_tensor() {
 }
 inline TensorRule bias_of(int input, int weights) {
   return {TensorRule::Kind::bias, input, weights, {}};
+}
+// Scale of intermediate `m` times that of the weights.
+inline TensorRule bias_behind(int m, int weights) {
+  TensorRule r{TensorRule::Kind::bias, -1, weights, {}};
+  r.intermediate = m;
+  return r;
+}
+// A given factor times the scale of the weights.
+inline TensorRule bias_in_steps(float factor, int weights) {
+  return {TensorRule::Kind::bias, -1, weights, Affine{factor, 0}};
+}
+inline TensorRule symmetric16() {
+  return {TensorRule::Kind::symmetric16, -1, -1, {}};
+}
+inline TensorRule power_of_two16() {
+  return {TensorRule::Kind::power_of_two16, -1, -1, {}};
 }
 inline TensorRule same_as_input(int i) {
   return {TensorRule::Kind::same_as_input, i, -1, {}};
@@ -174,13 +215,21 @@ struct QuantRule {
   bool has_int8 = false;
   std::vector<TensorRule> inputs, outputs;
   std::string_view why_not;
+  std::vector<TensorRule> intermediates;  // an int8 node has exactly these
 
-  static QuantRule of(std::vector<TensorRule> in, std::vector<TensorRule> out) {
-    return {true, std::move(in), std::move(out), {}};
+  static QuantRule of(std::vector<TensorRule> in, std::vector<TensorRule> out,
+                      std::vector<TensorRule> intermediates = {}) {
+    return {true, std::move(in), std::move(out), {}, std::move(intermediates)};
   }
-  static QuantRule none(std::string_view why) { return {false, {}, {}, why}; }
+  static QuantRule none(std::string_view why) { return {false, {}, {}, why, {}}; }
   const TensorRule& input(size_t i) const { return inputs[std::min(i, inputs.size() - 1)]; }
   const TensorRule& output(size_t i) const { return outputs[std::min(i, outputs.size() - 1)]; }
+};
+
+// Another rule for nodes some of whose optional inputs are there, or are not.
+struct QuantVariant {
+  std::vector<size_t> present, absent;
+  QuantRule rule;
 };
 
 // ---------------------------------------------------------------------------------------------------------
@@ -207,6 +256,9 @@ using SliceFn = SliceLayout (*)(const NodeDesc&);
 
 // ---------------------------------------------------------------------------------------------------------
 
+// READ_VARIABLE and ASSIGN_VARIABLE: input 0 is a handle; the contents are output 0 or input 1.
+enum class VariableAccess : uint8_t { none, read, write };
+
 struct Arity {
   int min = 0, max = 0;  // max -1: any number
 };
@@ -218,12 +270,17 @@ struct OpSpec {
   Implementation reference;          // normative; portable C++
   std::vector<Implementation> fast;  // tried in order before the reference
   QuantRule quant = QuantRule::none("has no int8 form");
+  std::vector<QuantVariant> variants;          // the first that fits a node takes the place of `quant`
+  std::vector<std::string_view> inner;         // names of what RunArgs::inner is shown
   int64_t (*macs)(const NodeDesc&) = nullptr;  // multiply-accumulates of one run; nullptr: none
   // Of operators that are sums of products with weights: which inputs meet which weight
   // (kernels/linear/convolution.hpp).
   Result<linear::Convolution> (*convolution)(const NodeDesc&) = nullptr;
   Sharing sharing = Sharing::none;
   SliceFn slice_of = nullptr;
+  // Inputs where a variable is state that the kernel writes; elsewhere it is only read.
+  std::vector<size_t> state;
+  VariableAccess access = VariableAccess::none;
   // The outputs depend on the shapes of the inputs only (SHAPE, RANK): known at plan time with the shapes.
   bool shape_only = false;
   // Operator version that the format asks for with these types (schema versions of the TFLite converter).
@@ -234,6 +291,9 @@ struct OpSpec {
 
 // The spec of a kind; nullptr only for UNKNOWN.
 const OpSpec* find_spec(OpKind kind);
+
+// The rule of a node of this kind.
+const QuantRule& quant_rule(const OpSpec& spec, const Node& node);
 
 // Check arity, then infer; what the planner, the reader's validation and the tests call.
 Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node);

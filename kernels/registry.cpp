@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "kernels/op_spec.hpp"
@@ -17,6 +18,25 @@ const OpSpec* find_spec(OpKind kind) {
     case OpKind::UNKNOWN: return nullptr;
   }
   return nullptr;
+}
+
+DType dtype_under(const TensorRule& r) {
+  switch (r.kind) {
+    case TensorRule::Kind::bias: return DType::int32;
+    case TensorRule::Kind::symmetric16:
+    case TensorRule::Kind::power_of_two16: return DType::int16;
+    case TensorRule::Kind::keep: return DType::float32;
+    default: return DType::int8;
+  }
+}
+
+const QuantRule& quant_rule(const OpSpec& spec, const Node& node) {
+  auto is_there = [&](size_t i) { return node.input(i) != kNoValue; };
+  for (const QuantVariant& v : spec.variants)
+    if (std::all_of(v.present.begin(), v.present.end(), is_there) &&
+        std::none_of(v.absent.begin(), v.absent.end(), is_there))
+      return v.rule;
+  return spec.quant;
 }
 
 Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
+#include <map>
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
@@ -15,6 +16,11 @@ namespace octet {
 namespace {
 
 using Kind = TensorRule::Kind;
+
+// Constants with a scale of their own, which a bias may follow from.
+bool is_weights(const TensorRule& r) {
+  return r.kind == Kind::weights || (r.kind == Kind::symmetric16 && r.inner < 0);
+}
 
 bool is_same(const TensorRule& r) {
   return r.kind == Kind::same_as_input || r.kind == Kind::same_as_output;
@@ -43,14 +49,21 @@ class Assigner {
     const std::vector<std::string> keys = value_keys(g);
     for (const std::string& key : keys)
       observers_.push_back(calibration.find(key));
+    inner_.resize(g.nodes.size());
+    const auto inner = inner_keys(g);
+    for (size_t n = 0; n < inner.size(); ++n)
+      for (const std::string& key : inner[n])
+        inner_[n].push_back(calibration.find(key));
   }
 
   Result<Assignment> run() {
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       decide_form(static_cast<NodeId>(i));
     collect_ranges();
+    mark_computed_with();
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       if (is_int8(i)) join(static_cast<NodeId>(i));
+    join_variables();
     for (size_t v = 0; v < g_.values.size(); ++v)
       settle(static_cast<ValueId>(v));
     for (size_t i = 0; i < g_.nodes.size(); ++i)
@@ -62,7 +75,7 @@ class Assigner {
   const Node& node(NodeId n) const { return g_.nodes[static_cast<size_t>(n)]; }
   NodeForm& form(NodeId n) { return a_.nodes[static_cast<size_t>(n)]; }
   bool is_int8(size_t n) const { return a_.nodes[n].kind == NodeForm::Kind::int8; }
-  const QuantRule& rules(NodeId n) const { return find_spec(node(n).kind)->quant; }
+  const QuantRule& rules(NodeId n) const { return quant_rule(*find_spec(node(n).kind), node(n)); }
   bool is_real(ValueId v) const { return v != kNoValue && g_.value(v).dtype == DType::float32; }
   bool is_moving(ValueId v) const { return is_real(v) && !g_.value(v).is_constant(); }
   void report(std::string where, std::string what) {
@@ -78,7 +91,10 @@ class Assigner {
       return std::any_of(ids.begin(), ids.end(),
                          [&](ValueId v) { return v != kNoValue && is_float(g_.value(v).dtype); });
     };
-    if (!any_float(op.inputs) && !any_float(op.outputs)) {
+    // What is stored between runs stays real, as inputs and outputs of the graph do.
+    const OpSpec* spec = find_spec(op.kind);
+    const bool stores = spec != nullptr && spec->access != VariableAccess::none;
+    if (stores || (!any_float(op.inputs) && !any_float(op.outputs))) {
       f.kind = NodeForm::Kind::untouched;
       return;
     }
@@ -90,22 +106,31 @@ class Assigner {
     const Node& op = node(n);
     const OpSpec* spec = find_spec(op.kind);
     if (spec == nullptr) return "is not an operator Octet knows";
-    if (!spec->quant.has_int8) return std::string(spec->quant.why_not);
-    for (const std::string& pattern : recipe_.keep_float) {
-      bool match = glob_match(pattern, node_name(g_, n)) || glob_match(pattern, name_of(op.kind));
-      for (const std::string& origin : op.origins)
-        match = match || glob_match(pattern, origin);
-      if (match) return fmt::format("kept in float by '{}'", pattern);
-    }
+    const QuantRule& rule = quant_rule(*spec, op);
+    if (!rule.has_int8) return std::string(rule.why_not);
+    if (const std::string* pattern = pattern_that_keeps(recipe_, g_, n))
+      return fmt::format("kept in float by '{}'", *pattern);
     if (!forced_[static_cast<size_t>(n)].empty()) return forced_[static_cast<size_t>(n)];
     for (size_t i = 0; i < op.inputs.size(); ++i)
-      if (std::string why = why_not_tensor(op.inputs[i], spec->quant.input(i)); !why.empty()) return why;
+      if (std::string why = why_not_tensor(n, op.inputs[i], rule.input(i)); !why.empty()) return why;
     for (size_t i = 0; i < op.outputs.size(); ++i)
-      if (std::string why = why_not_tensor(op.outputs[i], spec->quant.output(i)); !why.empty()) return why;
+      if (std::string why = why_not_tensor(n, op.outputs[i], rule.output(i)); !why.empty()) return why;
+    for (const TensorRule& r : rule.intermediates)
+      if (std::string why = why_not_seen(n, r); !why.empty()) return why;
     return {};
   }
 
-  std::string why_not_tensor(ValueId v, const TensorRule& rule) const {
+  // What lies inside the operator, if the rule needs to know it, was seen.
+  std::string why_not_seen(NodeId n, const TensorRule& rule) const {
+    if (rule.inner < 0) return {};
+    const auto& inner = inner_[static_cast<size_t>(n)];
+    const auto i = static_cast<size_t>(rule.inner);
+    if (i < inner.size() && inner[i] != nullptr && inner[i]->count() > 0) return {};
+    return fmt::format("no finite values were seen in its {} during calibration",
+                       find_spec(node(n).kind)->inner[i]);
+  }
+
+  std::string why_not_tensor(NodeId n, ValueId v, const TensorRule& rule) const {
     if (v == kNoValue) return {};
     const Value& value = g_.value(v);
     if (rule.kind == Kind::keep && rule.a >= 0 && value.dtype != static_cast<DType>(rule.a))
@@ -114,7 +139,13 @@ class Assigner {
     if (!is_float(value.dtype)) return {};
     if (value.dtype != DType::float32)
       return fmt::format("tensor '{}' is {}", value.name, name_of(value.dtype));
-    const bool is_constant_role = rule.kind == Kind::weights || rule.kind == Kind::bias;
+    // State takes the type its one operator wants.
+    if (value.is_variable && (is_same(rule) || rule.inner >= 0)) {
+      if (uses_.consumers[static_cast<size_t>(v)].size() > 1)
+        return fmt::format("its state '{}' is that of another operator too", value.name);
+      return why_not_seen(n, rule);
+    }
+    const bool is_constant_role = is_weights(rule) || rule.kind == Kind::bias;
     if (is_constant_role && !value.is_constant())
       return fmt::format("{} '{}' are computed at run time", rule.kind == Kind::bias ? "biases" : "weights",
                          value.name);
@@ -174,12 +205,30 @@ class Assigner {
   // Many values at an end of the range: something was clamped there.
   void add_end_points(ValueId v, const Observer& observer) {
     constexpr float kMany = 0.005f;
+    // A clamp that no file has a code for costs operators unless int8 saturates at its very bounds.
+    if (const NodeId p = uses_.producer[static_cast<size_t>(v)]; p >= 0)
+      if (const Activation* act = activation_of(node(p).attrs);
+          act != nullptr && act->kind == Activation::Kind::clamp)
+        return;
     const Range share = observer.share_at_ends(), seen = observer.extremes();
     if (share.min >= kMany && seen.min != 0) groups_.add_point(v, {seen.min, static_cast<double>(share.min)});
     if (share.max >= kMany && seen.max != 0) groups_.add_point(v, {seen.max, static_cast<double>(share.max)});
   }
 
   // --- same-scale groups ---
+
+  void mark_computed_with() {
+    for (size_t n = 0; n < g_.nodes.size(); ++n) {
+      if (!is_int8(n)) continue;
+      const Node& op = g_.nodes[n];
+      std::vector<char> handed_on(op.inputs.size(), 0);
+      for (const PortClass& c : same_scale_ports(op, rules(static_cast<NodeId>(n))))
+        for (const Port& p : c)
+          if (!p.is_output) handed_on[p.index] = 1;
+      for (size_t i = 0; i < op.inputs.size(); ++i)
+        if (is_moving(op.inputs[i]) && handed_on[i] == 0) groups_.set_computed_with(op.inputs[i]);
+    }
+  }
 
   void join(NodeId n) {
     const Node& op = node(n);
@@ -203,17 +252,34 @@ class Assigner {
           if (values.size() == 1 && !odd.any() && values[0] != 0)
             groups_.add_point(anchor->value, {values[0], 0.05});
         } else if (p.value != anchor->value) {
-          const bool shared = !p.is_output && uses_.consumers[static_cast<size_t>(p.value)].size() > 1;
+          const bool shared = !p.is_output && (uses_.consumers[static_cast<size_t>(p.value)].size() > 1 ||
+                                               groups_.is_computed_with(p.value));
           groups_.join(p.value, anchor->value, shared);
         }
       }
     }
   }
 
+  // What is read from a variable was written to it in an earlier run; calibration, which begins every sample
+  // afresh, saw zeros.
+  void join_variables() {
+    std::map<std::pair<std::string, std::string>, ValueId> known;
+    for (const Node& n : g_.nodes) {
+      const OpSpec* spec = find_spec(n.kind);
+      if (spec == nullptr || spec->access == VariableAccess::none) continue;
+      const ValueId v = spec->access == VariableAccess::read ? n.outputs[0] : n.inputs[1];
+      const NodeId handle = uses_.producer[static_cast<size_t>(n.inputs[0])];
+      const auto* variable = handle < 0 ? nullptr : std::get_if<VarHandleAttrs>(&node(handle).attrs);
+      if (variable == nullptr || !is_moving(v)) continue;
+      const auto [at, fresh] = known.try_emplace({variable->container, variable->shared_name}, v);
+      if (!fresh) groups_.join(v, at->second, false);
+    }
+  }
+
   // --- scales ---
 
   void settle(ValueId v) {
-    if (!is_moving(v) || !touches_int8(v)) return;
+    if (!is_moving(v) || g_.value(v).is_variable || !touches_int8(v)) return;
     if (const auto pinned = groups_.pinned(v)) {
       a_.values[static_cast<size_t>(v)] = Quantization::per_tensor(*pinned);
       return;
@@ -244,7 +310,9 @@ class Assigner {
       const ValueId v = op.inputs[i];
       const TensorRule& rule = rules(n).input(i);
       if (!is_real(v)) continue;
-      if (rule.kind == Kind::fixed) {
+      if (rule.inner >= 0) {
+        f.inputs[i] = inner_quantization(n, rule);
+      } else if (rule.kind == Kind::fixed) {
         f.inputs[i] = Quantization::per_tensor(rule.value);
       } else if (rule.kind == Kind::activation || is_same(rule)) {
         f.inputs[i] = is_moving(v) ? a_.values[static_cast<size_t>(v)] : constant_quantization(v);
@@ -260,7 +328,26 @@ class Assigner {
       for (const Port& p : c)
         if (q != nullptr && !p.is_output && is_real(p.value)) f.inputs[p.index] = *q;
     }
+    for (const TensorRule& rule : rules(n).intermediates)
+      f.intermediates.push_back(rule.inner >= 0                     ? inner_quantization(n, rule)
+                                : rule.kind == Kind::same_as_output ? f.outputs[static_cast<size_t>(rule.a)]
+                                : rule.kind == Kind::same_as_input  ? f.inputs[static_cast<size_t>(rule.a)]
+                                                                    : Quantization());
     fill_weights(n);
+  }
+
+  // By what calibration saw inside of the operator.
+  Quantization inner_quantization(NodeId n, const TensorRule& rule) {
+    const Observer& observer = *inner_[static_cast<size_t>(n)][static_cast<size_t>(rule.inner)];
+    const std::string where = fmt::format("{}/{}", node_name(g_, n),
+                                          find_spec(node(n).kind)->inner[static_cast<size_t>(rule.inner)]);
+    if (observer.oddities().any())
+      report(where, "calibration saw " + oddities_text(observer.oddities()) + " values; they were left out");
+    std::string note;
+    const Affine a = rule.kind == Kind::activation ? activation_affine(observer.range(), note)
+                                                   : int16_affine(rule, observer.extremes(), note);
+    if (!note.empty()) report(where, note);
+    return Quantization::per_tensor(a);
   }
 
   Quantization constant_quantization(ValueId v) {
@@ -283,10 +370,12 @@ class Assigner {
     NodeForm& f = form(n);
     for (size_t i = 0; i < op.inputs.size(); ++i) {
       const TensorRule& rule = rules(n).input(i);
-      if (!is_real(op.inputs[i]) || rule.kind != Kind::weights) continue;
+      if (!is_real(op.inputs[i]) || !is_weights(rule)) continue;
       const Value& value = g_.value(op.inputs[i]);
       const int axis = recipe_.per_channel ? rule.a : -1;
-      WeightScales w = weight_scales(value.constant.as<float>(), value.shape, axis);
+      WeightScales w = rule.kind == Kind::weights
+                           ? weight_scales(value.constant.as<float>(), value.shape, axis)
+                           : symmetric16_scale(value, rule);
       if (!w.dead.empty())
         report(value.name,
                fmt::format("{} of {} channels are all zero (first: {}); they get the largest scale",
@@ -294,20 +383,34 @@ class Assigner {
       for (size_t b = 0; b < op.inputs.size(); ++b) {
         const TensorRule& bias = rules(n).input(b);
         if (is_real(op.inputs[b]) && bias.kind == Kind::bias && bias.b == static_cast<int>(i))
-          make_room(op.inputs[b], f.inputs[static_cast<size_t>(bias.a)], w);
+          make_room(op.inputs[b], scale_beside(bias, f), w);
       }
       f.inputs[i] = quantization_of(w.scale, axis);
     }
     for (size_t b = 0; b < op.inputs.size(); ++b) {
       const TensorRule& rule = rules(n).input(b);
       if (!is_real(op.inputs[b]) || rule.kind != Kind::bias) continue;
-      const float x = f.inputs[static_cast<size_t>(rule.a)].scale();
+      const float x = scale_beside(rule, f);
       const Quantization& w = f.inputs[static_cast<size_t>(rule.b)];
       std::vector<float> scales;
       for (const Affine& a : w.params())
         scales.push_back(x * a.scale);
       f.inputs[b] = quantization_of(scales, w.is_per_channel() ? 0 : -1);
     }
+  }
+
+  // The scale of a bias is this times that of its weights.
+  static float scale_beside(const TensorRule& bias, const NodeForm& f) {
+    if (bias.intermediate >= 0) return f.intermediates[static_cast<size_t>(bias.intermediate)].scale();
+    return bias.a >= 0 ? f.inputs[static_cast<size_t>(bias.a)].scale() : bias.value.scale;
+  }
+
+  WeightScales symmetric16_scale(const Value& value, const TensorRule& rule) {
+    Oddities odd;
+    std::string note;
+    const Affine a = int16_affine(rule, range_of_constant(value.constant.as<float>(), odd), note);
+    if (!note.empty()) report(value.name, note);
+    return {{a.scale}, {}};
   }
 
   static Quantization quantization_of(const std::vector<float>& scales, int axis) {
@@ -319,14 +422,13 @@ class Assigner {
   }
 
   // (Q6) Raise weight scales until every bias fits its 32 bits.
-  void make_room(ValueId bias, const Quantization& input, WeightScales& w) {
+  void make_room(ValueId bias, float beside, WeightScales& w) {
     const Value& value = g_.value(bias);
     const auto b = value.constant.as<float>();
     int raised = 0;
     for (size_t c = 0; c < b.size(); ++c) {
       float& scale = w.scale[w.scale.size() == 1 ? 0 : std::min(c, w.scale.size() - 1)];
-      const auto x = static_cast<double>(input.scale());
-      const double least = std::fabs(static_cast<double>(b[c])) / (x * kMostBias);
+      const double least = std::fabs(static_cast<double>(b[c])) / (static_cast<double>(beside) * kMostBias);
       if (static_cast<double>(scale) >= least) continue;
       scale = std::nextafter(static_cast<float>(least), std::numeric_limits<float>::infinity());
       ++raised;
@@ -344,6 +446,7 @@ class Assigner {
   Assignment a_;
   std::vector<std::string> forced_;
   std::vector<const Observer*> observers_;
+  std::vector<std::vector<const Observer*>> inner_;  // per node, of OpSpec::inner
 };
 
 }  // namespace

@@ -22,12 +22,13 @@ struct NodeForm {
   enum class Kind : uint8_t {
     int8,       // computes in int8
     floating,   // stays in float; `reason` says why
-    untouched,  // sees no float tensor: indices, shapes, booleans
+    untouched,  // sees no float tensor (indices, shapes, booleans), or stores what it is given
   };
   Kind kind = Kind::floating;
   std::string reason;
   // Per input and output of an int8 node: how the tensor must be quantized there; empty where it is not.
-  std::vector<Quantization> inputs, outputs;
+  // Intermediates are those its rule asks for, not those the node has now.
+  std::vector<Quantization> inputs, outputs, intermediates;
 };
 
 struct Assignment {

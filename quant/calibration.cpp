@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "kernels/op_spec.hpp"
 #include "quant/json_util.hpp"
 #include "quant/runner.hpp"
 
@@ -49,25 +50,39 @@ class Calibrator final : public Tap {
                                  Calibration so_far);
 
  private:
-  explicit Calibrator(const Graph& g) : graph_(g), keys_(value_keys(g)), observers_(g.values.size()) {}
+  explicit Calibrator(const Graph& g)
+      : keys_(value_keys(g)),
+        inner_keys_(inner_keys(g)),
+        producer_(uses_of(g).producer),
+        observers_(g.values.size()) {}
 
   void on_value(ValueId id, const ConstTensorView& view) override {
     if (view.dtype != DType::float32 || view.elements() == 0) return;
     auto& observer = observers_[static_cast<size_t>(id)];
-    if (observer == nullptr) {
-      auto& slot = calibration_.values_[keys_[static_cast<size_t>(id)]];
-      if (slot == nullptr) {
-        auto made = make_observer(calibration_.observer_);
-        if (!made.ok()) return;  // its name was checked before the first run
-        slot = *std::move(made);
-      }
-      observer = slot.get();
-    }
-    observer->observe({view.as<float>(), static_cast<size_t>(view.elements())});
+    if (observer == nullptr) observer = observer_of(keys_[static_cast<size_t>(id)]);
+    if (observer != nullptr) observer->observe({view.as<float>(), static_cast<size_t>(view.elements())});
   }
 
-  const Graph& graph_;
+  void on_inner(ValueId output, size_t which, std::span<const float> values) override {
+    const NodeId node = producer_[static_cast<size_t>(output)];
+    Observer* observer = observer_of(inner_keys_[static_cast<size_t>(node)][which]);
+    if (observer != nullptr) observer->observe(values);
+  }
+
+  // Null only for an unknown kind of observer, which was checked before the first run.
+  Observer* observer_of(const std::string& key) {
+    auto& slot = calibration_.values_[key];
+    if (slot == nullptr) {
+      auto made = make_observer(calibration_.observer_);
+      if (!made.ok()) return nullptr;
+      slot = *std::move(made);
+    }
+    return slot.get();
+  }
+
   std::vector<std::string> keys_;
+  std::vector<std::vector<std::string>> inner_keys_;
+  std::vector<NodeId> producer_;
   std::vector<Observer*> observers_;
   Calibration calibration_;
 };
@@ -198,6 +213,24 @@ std::vector<std::string> value_keys(const Graph& g) {
     while (!taken.insert(key).second)
       key += "'";
   return keys;
+}
+
+std::vector<std::vector<std::string>> inner_keys(const Graph& g) {
+  const std::vector<std::string> keys = value_keys(g);
+  std::set<std::string> taken(keys.begin(), keys.end());
+  std::vector<std::vector<std::string>> inner(g.nodes.size());
+  for (size_t n = 0; n < g.nodes.size(); ++n) {
+    const OpSpec* spec = find_spec(g.nodes[n].kind);
+    const ValueId output = g.nodes[n].outputs.empty() ? kNoValue : g.nodes[n].outputs[0];
+    if (spec == nullptr || output == kNoValue) continue;
+    for (std::string_view name : spec->inner) {
+      std::string key = fmt::format("{}/{}", keys[static_cast<size_t>(output)], name);
+      while (!taken.insert(key).second)
+        key += "'";
+      inner[n].push_back(std::move(key));
+    }
+  }
+  return inner;
 }
 
 uint64_t fingerprint_of(const Graph& g) {

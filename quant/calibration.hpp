@@ -72,6 +72,9 @@ Result<Calibration> calibrate(const Model& model, SampleSource& samples, const C
 
 // The name under which statistics of a value are kept: its own, or with its number when it is not unique.
 std::vector<std::string> value_keys(const Graph& g);
+// The same for what lies inside operators, per node in the order of OpSpec::inner: "<key of its first
+// output>/<name>".
+std::vector<std::vector<std::string>> inner_keys(const Graph& g);
 
 // A hash of operators, how they are connected, names, shapes and constants.
 uint64_t fingerprint_of(const Graph& g);

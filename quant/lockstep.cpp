@@ -7,9 +7,10 @@
 namespace octet {
 
 Result<std::unique_ptr<Lockstep>> Lockstep::create(const Graph& graph, int threads,
-                                                     std::shared_ptr<const CustomOps> custom_ops) {
+                                                   std::shared_ptr<const CustomOps> custom_ops) {
   std::unique_ptr<Lockstep> l(new Lockstep(threads));
-  OCTET_ASSIGN(Prepared prepared, make_plan(graph, {.keep_values = true, .custom_ops = std::move(custom_ops)}, l->pool_));
+  OCTET_ASSIGN(Prepared prepared,
+               make_plan(graph, {.keep_values = true, .custom_ops = std::move(custom_ops)}, l->pool_));
   l->plan_ = std::move(prepared.plan);
   l->kernels_ = std::move(prepared.kernels);
   l->graph_ = l->plan_->graph;

@@ -153,7 +153,7 @@ class Builder {
 
   ValueId integer_constant(ValueId v, const Quantization& q, const TensorRule& rule) {
     Forms& f = forms(v);
-    const DType type = rule.kind == TensorRule::Kind::bias ? DType::int32 : DType::int8;
+    const DType type = dtype_under(rule);
     for (const auto& [have, id] : f.requantized)
       if (have == q && out_.value(id).dtype == type) return id;
     const ValueId id = add_value(v, type, q, "");
@@ -161,6 +161,15 @@ class Builder {
         quantize_constant(old_value(v), q, type, rule.kind == TensorRule::Kind::weights);
     f.requantized.emplace_back(q, id);
     return id;
+  }
+
+  // State as the operator keeps it. It begins as real 0, so there are no contents to convert.
+  ValueId state(ValueId v, const Quantization& q, const TensorRule& rule) {
+    Value value = old_value(v);
+    value.dtype = dtype_under(rule);
+    value.quant = q;
+    if (!value.name.empty()) value.name = unique(value.name);
+    return out_.add_value(std::move(value));
   }
 
   // --- nodes ---
@@ -174,19 +183,25 @@ class Builder {
         v = v != kNoValue && old_value(v).dtype == DType::float32 ? real(v) : as_is(v);
     } else {
       const OpSpec* spec = find_spec(old.kind);
+      const QuantRule& rules = quant_rule(*spec, old);
       n.version = std::max(n.version, spec->version_int8);
       for (size_t i = 0; i < n.inputs.size(); ++i) {
         const ValueId v = old.inputs[i];
         if (v == kNoValue || form.inputs[i].empty())
           n.inputs[i] = v != kNoValue && old_value(v).dtype == DType::float32 ? real(v) : as_is(v);
+        else if (old_value(v).is_variable)
+          n.inputs[i] = state(v, form.inputs[i], rules.input(i));
         else if (old_value(v).is_constant())
-          n.inputs[i] = integer_constant(v, form.inputs[i], spec->quant.input(i));
+          n.inputs[i] = integer_constant(v, form.inputs[i], rules.input(i));
         else
           n.inputs[i] = integer(v, form.inputs[i]);
       }
     }
-    for (ValueId& v : n.intermediates)
-      v = as_is(v);
+    if (form.kind == Kind::int8 && !form.intermediates.empty())
+      add_intermediates(n, form);
+    else
+      for (ValueId& v : n.intermediates)
+        v = as_is(v);
     const Activation clamp = take_clamp(n, form);
     for (size_t j = 0; j < old.outputs.size(); ++j) {
       const ValueId v = old.outputs[j];
@@ -205,6 +220,20 @@ class Builder {
       return;
     }
     push_node(std::move(n), id);
+  }
+
+  // They are records of a quantization without data. Those that nobody uses are float, without parameters.
+  void add_intermediates(Node& n, const NodeForm& form) {
+    const QuantRule& rules = quant_rule(*find_spec(n.kind), n);
+    n.intermediates.clear();
+    for (size_t i = 0; i < form.intermediates.size(); ++i) {
+      Value record;
+      record.name = unique(fmt::format("{}_intermediate{}", old_value(n.outputs[0]).name, i));
+      record.dtype = form.intermediates[i].empty() ? DType::float32 : dtype_under(rules.intermediates[i]);
+      record.shape = Shape{0};
+      record.quant = form.intermediates[i];
+      n.intermediates.push_back(out_.add_value(std::move(record)));
+    }
   }
 
   void push_node(Node n, NodeId source) {

@@ -10,6 +10,7 @@
 #include "runtime/rewrite/equalize.hpp"
 #include "runtime/rewrite/patterns.hpp"
 #include "runtime/rewrite/rewriter.hpp"
+#include "runtime/rewrite/unroll.hpp"
 #include "schema/flatbuffer/format.hpp"
 
 namespace octet {
@@ -167,8 +168,18 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   if (source.graphs.empty()) return Status::invalid("has no graph");
   OCTET_TRY(refuse_quantized(source.main()));
   auto model = std::make_shared<Model>(source);
+  FusionReport report;
+  if (recipe.scheme == Scheme::int8) {
+    auto keep = [&](const Graph& graph, NodeId n) { return pattern_that_keeps(recipe, graph, n) != nullptr; };
+    OCTET_ASSIGN(report, unroll(*model, keep));
+  }
   Graph& g = model->main();
-  OCTET_ASSIGN(FusionReport report, fuse(g));
+  OCTET_ASSIGN(const FusionReport fused, fuse(g));
+  report.append(fused);
+  if (recipe.scheme == Scheme::int8) {
+    OCTET_ASSIGN(const FusionReport channels, make_depthwise(g));
+    report.append(channels);
+  }
   bool equalized_graph = false;
   if (recipe.scheme == Scheme::int8 && recipe.equalize) {
     // Small corrections gain nothing and move error from weights to activations: all or nothing.

@@ -188,4 +188,15 @@ bool glob_match(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
+const std::string* pattern_that_keeps(const Recipe& recipe, const Graph& g, NodeId node) {
+  const Node& n = g.nodes[static_cast<size_t>(node)];
+  for (const std::string& pattern : recipe.keep_float) {
+    auto matches = [&](std::string_view text) { return glob_match(pattern, text); };
+    if (matches(node_name(g, node)) || matches(name_of(n.kind)) ||
+        std::any_of(n.origins.begin(), n.origins.end(), matches))
+      return &pattern;
+  }
+  return nullptr;
+}
+
 }  // namespace octet

@@ -8,6 +8,7 @@
 
 #include "quant/observer.hpp"
 #include "schema/core/status.hpp"
+#include "schema/ir/graph.hpp"
 
 namespace octet {
 
@@ -69,5 +70,8 @@ struct Recipe {
 
 // Shell-like pattern: * any characters, ? one. Case matters.
 bool glob_match(std::string_view pattern, std::string_view text);
+
+// The pattern of `keep_float` that a node's name, kind or origin matches; null when none does.
+const std::string* pattern_that_keeps(const Recipe& recipe, const Graph& g, NodeId node);
 
 }  // namespace octet

@@ -102,17 +102,18 @@ Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>
   Runner runner(real, options.threads, true, options.custom_ops);
   RealMeans means(sites, pool);
   std::vector<std::vector<std::byte>> storage(g.inputs.size());
-  auto status = each_sample(*options.samples, most, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
-    std::vector<ConstTensorView> converted;
-    for (size_t i = 0; i < sample.size(); ++i) {
-      const Value& v = g.value(g.inputs[i]);
-      OCTET_ASSIGN(const ConstTensorView c, convert(sample[i], v.dtype, v.quant, storage[i]));
-      converted.push_back(c);
-    }
-    OCTET_TRY(lockstep->add_sample(converted));
-    OCTET_TRY(runner.run(sample, &means));
-    return false;
-  });
+  auto status =
+      each_sample(*options.samples, most, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+        std::vector<ConstTensorView> converted;
+        for (size_t i = 0; i < sample.size(); ++i) {
+          const Value& v = g.value(g.inputs[i]);
+          OCTET_ASSIGN(const ConstTensorView c, convert(sample[i], v.dtype, v.quant, storage[i]));
+          converted.push_back(c);
+        }
+        OCTET_TRY(lockstep->add_sample(converted));
+        OCTET_TRY(runner.run(sample, &means));
+        return false;
+      });
   if (status.code() == Code::unsupported) return {};
   OCTET_TRY(std::move(status));
   std::map<ValueId, size_t> site_of;  // by the weights, which no other operator reads

@@ -72,6 +72,7 @@ bool Groups::join(ValueId input, ValueId anchor, bool shared) {
   out.range = both;
   out.seen = united(in.seen, out.seen);
   if (!out.pin) out.pin = in.pin;
+  out.computed_with = out.computed_with || in.computed_with;
   out.points.insert(out.points.end(), in.points.begin(), in.points.end());
   parent_[index(a)] = b;
   return true;

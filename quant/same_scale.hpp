@@ -36,9 +36,14 @@ class Groups {
   void add_point(ValueId v, MassPoint p) { sets_[index(find(v))].points.push_back(p); }
   void pin(ValueId v, Affine a) { sets_[index(find(v))].pin = a; }
 
+  // An operator computes with `v`, instead of handing it on as it is.
+  void set_computed_with(ValueId v) { sets_[index(find(v))].computed_with = true; }
+  // So it is with something in the group of `v`.
+  bool is_computed_with(ValueId v) const { return sets_[index(find(v))].computed_with; }
+
   // Join the groups of an operator's input and its anchor, unless that harms: different dictated
-  // parameters; values outside of dictated ones; or an input that others read too (`shared`) would lose a bit
-  // or more. Then the input is requantized for this operator.
+  // parameters; values outside of dictated ones; or an input whose group others read too (`shared`) would
+  // lose a bit or more. Then the input is requantized for this operator.
   bool join(ValueId input, ValueId anchor, bool shared);
 
   Range range(ValueId v) const { return sets_[index(find(v))].range; }
@@ -50,6 +55,7 @@ class Groups {
     Range range, seen;
     std::optional<Affine> pin;
     std::vector<MassPoint> points;
+    bool computed_with = false;
   };
   static size_t index(ValueId v) { return static_cast<size_t>(v); }
   ValueId find(ValueId v) const {

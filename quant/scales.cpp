@@ -95,6 +95,24 @@ Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> 
   return {static_cast<float>(scale), static_cast<int64_t>(std::clamp(zero, -128.0, 127.0))};
 }
 
+Affine int16_affine(const TensorRule& rule, Range r, std::string& note) {
+  note.clear();
+  const double reach = std::max(std::fabs(static_cast<double>(r.min)), std::fabs(static_cast<double>(r.max)));
+  if (rule.kind == TensorRule::Kind::power_of_two16) {
+    float scale = kLeastCellScale;
+    while (scale < kMostCellScale && reach > 32768 * static_cast<double>(scale))
+      scale *= 2;
+    if (reach > 32768 * static_cast<double>(scale))
+      note = fmt::format("reaches {:g}; it saturates at {:g}", reach, 32768 * scale);
+    return {scale, 0};
+  }
+  if (reach == 0) {
+    note = "is always zero; its scale is set to 1";
+    return {1.0f, 0};
+  }
+  return {std::max(static_cast<float>(reach / rule.levels), kLeastScale), 0};
+}
+
 Range range_of(const Affine& a) {
   return {static_cast<float>(dequantize<int8_t>(-128, a)), static_cast<float>(dequantize<int8_t>(127, a))};
 }
@@ -154,12 +172,14 @@ Constant quantize_constant(const Value& value, const Quantization& q, DType type
   const auto in = value.constant.as<float>();
   const Channels channels = q.is_per_channel() ? channels_of(value.shape, *q.axis()) : Channels{};
   auto affine_at = [&](size_t i) -> const Affine& { return q.at(channels.of(static_cast<int64_t>(i))); };
-  if (type == DType::int32) {
-    std::vector<int32_t> out(in.size());
+  auto all_as = [&]<class T>(T) {
+    std::vector<T> out(in.size());
     for (size_t i = 0; i < in.size(); ++i)
-      out[i] = quantize<int32_t>(static_cast<double>(in[i]), affine_at(i));
+      out[i] = quantize<T>(static_cast<double>(in[i]), affine_at(i));
     return Constant::of(out);
-  }
+  };
+  if (type == DType::int32) return all_as(int32_t{});
+  if (type == DType::int16) return all_as(int16_t{});
   const double lo = symmetric ? -kWeightLevels : -128.0;
   std::vector<int8_t> out(in.size());
   for (size_t i = 0; i < in.size(); ++i)

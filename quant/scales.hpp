@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/op_spec.hpp"
 #include "quant/observer.hpp"
 #include "schema/core/affine.hpp"
 #include "schema/ir/graph.hpp"
@@ -25,6 +26,10 @@ struct MassPoint {
   double share = 0;  // of all values
 };
 Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> points = {});
+// (Q11), (Q12) int16, zero point 0, for a range under a rule symmetric16 or power_of_two16.
+Affine int16_affine(const TensorRule& rule, Range r, std::string& note);
+// The scales that power_of_two16 may take: what the integer LSTM's tangent can shift by.
+inline constexpr float kLeastCellScale = 0x1p-15f, kMostCellScale = 0x1p-9f;
 // The reals that int8 with `a` can hold.
 Range range_of(const Affine& a);
 
@@ -39,7 +44,8 @@ struct WeightScales {
 };
 WeightScales weight_scales(std::span<const float> weights, const Shape& shape, int axis);
 
-// (Q2) `value` (float32) quantized with `q` to int8 or int32; weights keep to [-127, 127] when symmetric.
+// (Q2) `value` (float32) quantized with `q` to int8, int16 or int32; int8 weights keep to [-127, 127] when
+// symmetric.
 Constant quantize_constant(const Value& value, const Quantization& q, DType type, bool symmetric);
 
 // Index of the channel of element i of a tensor: (i / inner) % channels.

@@ -17,7 +17,7 @@ struct Role {
   const QuantRule& rules;
   const TensorRule& rule;
   const Value& value;
-  bool is_output;
+  bool is_input;
 };
 
 const Value* input_of(const Role& r, int i) {
@@ -73,11 +73,23 @@ Status check_weights(const Role& r) {
   return {};
 }
 
+// What the scale of a bias is besides that of its weights; 0 when it is not there.
+double scale_beside_weights(const Role& r) {
+  if (r.rule.intermediate < 0 && r.rule.a < 0) return static_cast<double>(r.rule.value.scale);
+  const Value* x = input_of(r, r.rule.a);
+  if (r.rule.intermediate >= 0) {
+    const auto i = static_cast<size_t>(r.rule.intermediate);
+    if (i < r.node.intermediates.size()) x = &r.g.value(r.node.intermediates[i]);
+  }
+  return x == nullptr || x->quant.empty() ? 0 : static_cast<double>(x->quant.scale());
+}
+
 Status check_bias(const Role& r) {
   if (r.value.dtype != DType::int32)
     return Status::invalid(fmt::format("is {}, must be int32", name_of(r.value.dtype)));
-  const Value *x = input_of(r, r.rule.a), *w = input_of(r, r.rule.b);
-  if (x == nullptr || w == nullptr || x->quant.empty() || w->quant.empty() || r.value.quant.empty())
+  const Value* w = input_of(r, r.rule.b);
+  const double beside = scale_beside_weights(r);
+  if (beside == 0 || w == nullptr || w->quant.empty() || r.value.quant.empty())
     return Status::invalid("lacks the scales it must follow from");
   OCTET_TRY(check_channels(r.value, 0));
   OCTET_TRY(check_zero_points(r.value));
@@ -86,7 +98,7 @@ Status check_bias(const Role& r) {
     return Status::invalid(fmt::format("has {} scales, its weights have {}", r.value.quant.params().size(),
                                        w->quant.params().size()));
   for (size_t c = 0; c < n; ++c) {
-    const double want = static_cast<double>(x->quant.scale()) * static_cast<double>(w->quant.at(c).scale);
+    const double want = beside * static_cast<double>(w->quant.at(c).scale);
     const auto have = static_cast<double>(r.value.quant.at(c).scale);
     if (std::fabs(want - have) > 1e-6 * want)
       return Status::invalid(fmt::format("has the scale {:g} in channel {}, must be {:g}", have, c, want));
@@ -119,6 +131,24 @@ Status check_fixed(const Role& r) {
   return {};
 }
 
+Status check_int16(const Role& r) {
+  OCTET_TRY(expect_per_tensor(r, DType::int16));
+  OCTET_TRY(check_zero_points(r.value));
+  if (r.rule.inner >= 0 && r.is_input && !r.value.is_variable)
+    return Status::invalid("is not a variable, must keep the operator's state");
+  if (r.value.is_constant())
+    for (int16_t q : r.value.constant.as<int16_t>())
+      if (q < -r.rule.levels || q > r.rule.levels)
+        return Status::invalid(fmt::format("holds {}, must stay in ±{}", q, r.rule.levels));
+  if (r.rule.kind != Kind::power_of_two16) return {};
+  int exponent = 0;
+  const float scale = r.value.quant.scale();
+  if (std::frexp(scale, &exponent) != 0.5f || exponent - 1 < -15 || exponent - 1 > -9)
+    return Status::invalid(
+        fmt::format("has the scale {:g}, must be a power of two from 2^-15 to 2^-9", scale));
+  return {};
+}
+
 Status check(const Role& r) {
   if (!r.value.quant.empty()) OCTET_TRY(check_affines(r.value));
   switch (r.rule.kind) {
@@ -128,6 +158,8 @@ Status check(const Role& r) {
     case Kind::same_as_input:
     case Kind::same_as_output: return check_same(r);
     case Kind::fixed: return check_fixed(r);
+    case Kind::symmetric16:
+    case Kind::power_of_two16: return check_int16(r);
     case Kind::keep: break;
   }
   return {};
@@ -146,11 +178,24 @@ bool has_quantized(const Graph& g, const Node& n, const QuantRule& rules) {
   return false;
 }
 
+Status verify_intermediates(const Graph& g, const Node& n, const QuantRule& rules) {
+  if (n.intermediates.size() < rules.intermediates.size())
+    return Status::invalid(
+        fmt::format("has {} intermediates, needs {}", n.intermediates.size(), rules.intermediates.size()));
+  for (size_t i = 0; i < rules.intermediates.size(); ++i) {
+    const Value& v = g.value(n.intermediates[i]);
+    auto status = check({g, n, rules, rules.intermediates[i], v, false});
+    if (!status.ok()) return std::move(status).at(fmt::format("intermediate {}", i));
+  }
+  return {};
+}
+
 Status verify_node(const Graph& g, const Node& n) {
   const OpSpec* spec = find_spec(n.kind);
-  if (spec == nullptr || !spec->quant.has_int8) return {};
-  const QuantRule& rules = spec->quant;
-  if (!has_quantized(g, n, rules)) return {};
+  if (spec == nullptr) return {};
+  const QuantRule& rules = quant_rule(*spec, n);
+  if (!rules.has_int8 || !has_quantized(g, n, rules)) return {};
+  OCTET_TRY(verify_intermediates(g, n, rules));
   // Integers without a scale are indices, whatever the rule says of the operator's float form.
   auto is_index = [](const Value& v) {
     return v.quant.empty() &&
@@ -163,7 +208,7 @@ Status verify_node(const Graph& g, const Node& n) {
       const TensorRule& rule = side == 0 ? rules.input(i) : rules.output(i);
       const Value& v = g.value(ids[i]);
       if (rule.kind != Kind::bias && is_index(v)) continue;
-      auto status = check({g, n, rules, rule, v, side == 1});
+      auto status = check({g, n, rules, rule, v, side == 0});
       if (!status.ok()) return std::move(status).at(fmt::format("tensor '{}'", v.name));
     }
   }

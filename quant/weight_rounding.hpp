@@ -9,7 +9,7 @@
 
 namespace octet {
 
-// (Q11) Round `weights` (float, with one symmetric scale per output channel) so that the squared error of the
+// (Q13) Round `weights` (float, with one symmetric scale per output channel) so that the squared error of the
 // operator's outputs over the windows of `m` is small: one term after the other is rounded, and the error it
 // leaves is taken up by the terms that follow, weighted by how the inputs go together. A channel keeps its
 // nearest integers where those are the better ones. `centered`: a bias takes up the mean error, so only the
@@ -18,7 +18,7 @@ namespace octet {
 std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::span<const double> scale,
                                          const WindowMoments& m, bool centered, ThreadPool& pool);
 
-// (Q12) The mean output of each channel, without bias, of an operator whose windows have these means.
+// (Q14) The mean output of each channel, without bias, of an operator whose windows have these means.
 std::vector<double> mean_outputs(std::span<const float> weights, const WindowMeans& m);
 std::vector<double> mean_outputs(std::span<const int8_t> weights, std::span<const double> scale,
                                  const WindowMeans& m);

@@ -53,12 +53,18 @@ class Shrinker {
     const OpSpec* spec = find_spec(n.kind);
     if (v == kNoValue || spec == nullptr) return kNo;
     const Value& value = g_.value(v);
-    if (!value.is_constant() || value.dtype != DType::float32 || value.shape.elements() < kSmallest)
-      return kNo;
-    if (recipe_.scheme == Scheme::float16) return -1;
-    if (!spec->quant.has_int8) return kNo;
-    const TensorRule& rule = spec->quant.input(i);
+    if (!value.is_constant() || value.dtype != DType::float32) return kNo;
+    if (recipe_.scheme == Scheme::float16) return value.shape.elements() < kSmallest ? kNo : -1;
+    const QuantRule& rules = quant_rule(*spec, n);
+    if (!rules.has_int8) return kNo;
+    const TensorRule& rule = rules.input(i);
     if (rule.kind != TensorRule::Kind::weights || rule.a >= value.shape.rank()) return kNo;
+    // An operator with several weights (LSTM) has them all in one type.
+    int64_t size = 0;
+    for (size_t k = 0; k < n.inputs.size(); ++k)
+      if (n.inputs[k] != kNoValue && rules.input(k).kind == TensorRule::Kind::weights)
+        size += g_.value(n.inputs[k]).shape.elements();
+    if (size < kSmallest) return kNo;
     return recipe_.per_channel ? rule.a : -1;
   }
 

@@ -26,6 +26,19 @@ void fill_zero(std::vector<std::byte>& bytes, const Value& v) {
   std::memset(bytes.data(), value, bytes.size());
 }
 
+// Says whose inner tensors a kernel shows.
+class InnerOfNode final : public InnerTap {
+ public:
+  InnerOfNode(Tap* tap, ValueId output) : tap_(tap), output_(output) {}
+  void on_inner(size_t which, std::span<const float> values) override {
+    tap_->on_inner(output_, which, values);
+  }
+
+ private:
+  Tap* tap_;
+  ValueId output_;
+};
+
 }  // namespace
 
 Executor::~Executor() = default;
@@ -173,7 +186,7 @@ Status Executor::run(std::span<const ConstTensorView> inputs, Tap* tap) {
   }
   for (size_t s = 0; s < plan_->steps.size(); ++s) {
     const int64_t before = options_.profile ? now_ns() : 0;
-    auto status = run_step(s);
+    auto status = run_step(s, tap);
     if (!status.ok()) return std::move(status).at(label(g, plan_->steps[s].node));
     if (options_.profile) step_ns_[s] = now_ns() - before;
     if (tap == nullptr) continue;
@@ -200,14 +213,21 @@ Status Executor::run(std::span<const ConstTensorView> inputs, std::span<const Te
   return {};
 }
 
-Status Executor::run_step(size_t s) {
+Status Executor::run_step(size_t s, Tap* tap) {
   const Step& step = plan_->steps[s];
   if (step.elided) return {};
   if (step.by_runtime) return run_by_runtime(s);
-  if (step.late) return run_late(s);
+  const Node& n = plan_->graph.nodes[static_cast<size_t>(step.node)];
+  const bool shows = tap != nullptr && !step.spec->inner.empty() && !n.outputs.empty();
+  InnerOfNode of_node(tap, shows ? n.outputs[0] : kNoValue);
+  InnerTap* inner = shows ? &of_node : nullptr;
+  if (step.late) return run_late(s, inner);
   void* workspace = plan_->workspace_offset[s] >= 0 ? arena_.get() + plan_->workspace_offset[s] : nullptr;
-  return kernels_[s]->run(
-      {.in = step_in_[s], .out = step_out_[s], .workspace = workspace, .pool = *shared_->pool});
+  return kernels_[s]->run({.in = step_in_[s],
+                           .out = step_out_[s],
+                           .workspace = workspace,
+                           .pool = *shared_->pool,
+                           .inner = inner});
 }
 
 // Room for a value whose shape became known just now.
@@ -241,7 +261,7 @@ Status Executor::assign_value(ValueId v, const ConstTensorView& from) {
 }
 
 // A step whose shapes depend on data: infer with everything known, prepare, run.
-Status Executor::run_late(size_t s) {
+Status Executor::run_late(size_t s, InnerTap* inner) {
   const Step& step = plan_->steps[s];
   const Node& n = plan_->graph.nodes[static_cast<size_t>(step.node)];
   NodeTensors t = describe(plan_->graph, n, shapes_);
@@ -280,7 +300,7 @@ Status Executor::run_late(size_t s) {
   void* aligned = late_workspace_.data();
   size_t space = late_workspace_.size();
   std::align(64, kernel->workspace_bytes(), aligned, space);
-  return kernel->run({.in = in, .out = out, .workspace = aligned, .pool = *shared_->pool});
+  return kernel->run({.in = in, .out = out, .workspace = aligned, .pool = *shared_->pool, .inner = inner});
 }
 
 }  // namespace octet

@@ -25,6 +25,9 @@ class Tap {
  public:
   virtual ~Tap() = default;
   virtual void on_value(ValueId id, const ConstTensorView& view) = 0;
+  // What a float operator computed inside (OpSpec::inner), once per run, before its outputs are shown.
+  // `output` is the operator's first output.
+  virtual void on_inner(ValueId /*output*/, size_t /*which*/, std::span<const float> /*values*/) {}
 };
 
 struct ExecutorOptions {
@@ -85,8 +88,8 @@ class Executor {
   static Result<std::unique_ptr<Executor>> create_in(std::shared_ptr<Shared> shared, int32_t graph,
                                                      const ExecutorOptions& options);
   Status bind();
-  Status run_step(size_t s);
-  Status run_late(size_t s);
+  Status run_step(size_t s, Tap* tap);
+  Status run_late(size_t s, InnerTap* inner);
   Status run_by_runtime(size_t s);
   Status check_input(size_t i, const ConstTensorView& v) const;
   void* pointer_to(ValueId v);

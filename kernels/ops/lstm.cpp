@@ -253,16 +253,63 @@ int64_t macs(const NodeDesc& n) {
   return sum;
 }
 
+// The integer LSTM of the TFLite 8-bit specification, as its quantizer assigns it (tools/optimize/
+// operator_property.cc in tensorflow/tensorflow, case LSTM): weights int8 symmetric per tensor; peepholes and
+// layer-norm weights int16 symmetric; the cell int16 with a power of two as scale; the hidden state as the
+// output; a gate's bias in steps of its input products, or of 2^-10 of its layer-norm weights.
+// The five intermediates are quantized only where there is something between: the gates before their layer
+// norm, and the hidden vector before a projection, which without one is the output. The first is read even
+// when there is no input gate; then it takes the forget gate's scale.
+QuantRule integer_rule(bool norm, bool projection, bool input_gate = true) {
+  std::vector<TensorRule> in(24, keep());
+  in[0] = activation();
+  for (int i = 1; i <= 8; ++i)
+    in[static_cast<size_t>(i)] = weights_per_tensor();
+  for (size_t i : {9, 10, 11})
+    in[i] = symmetric16();
+  for (int g = 0; g < 4; ++g) {
+    in[static_cast<size_t>(12 + g)] = norm ? bias_in_steps(0x1p-10f, 20 + g) : bias_of(0, 1 + g);
+    in[static_cast<size_t>(20 + g)] = symmetric16();
+  }
+  in[16] = weights_per_tensor();
+  in[17] = bias_behind(4, 16);
+  in[18] = same_as_output(0);
+  in[19] = power_of_two16().seen_as(kInnerCell);
+  std::vector<TensorRule> between;
+  for (int g = 0; g < 4; ++g)
+    between.push_back(norm ? symmetric16().seen_as(g == 0 && !input_gate ? int{kForgetGate} : g) : keep());
+  between.push_back(projection ? activation().seen_as(kInnerHidden) : same_as_output(0));
+  return QuantRule::of(std::move(in), {activation()}, std::move(between));
+}
+
+std::vector<QuantVariant> integer_variants() {
+  constexpr size_t kInputGateWeights = 1, kCell = 19, kNorm = 21, kProjection = 16;
+  std::vector<QuantVariant> v = {
+      {{}, {kCell}, QuantRule::none("is a basic cell, which has a uint8 form only")}};
+  for (const bool projection : {true, false}) {
+    const std::vector<size_t> more = projection ? std::vector{kProjection} : std::vector<size_t>{};
+    std::vector<size_t> norm = more;
+    norm.push_back(kNorm);
+    v.push_back({norm, {kInputGateWeights}, integer_rule(true, projection, false)});
+    v.push_back({norm, {}, integer_rule(true, projection)});
+  }
+  v.push_back({{kProjection}, {}, integer_rule(false, true)});
+  return v;
+}
+
 // Inputs may be absent in the middle, so only the first counts as required; infer checks the rest.
-OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer) {
+OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer, std::vector<size_t> state) {
   return {.kind = kind,
           .inputs = inputs,
           .outputs = outputs,
           .infer = infer,
           .reference = {"reference", create<true>},
           .fast = {{"octet", create<false>}},
-          .quant = QuantRule::none("keeps 16-bit state, which the int8 recipe does not assign"),
+          .quant = integer_rule(false, false),
+          .variants = integer_variants(),
+          .inner = {"input gate", "forget gate", "cell gate", "output gate", "hidden", "cell"},
           .macs = macs,
+          .state = std::move(state),
           .notes =
               "float, int8 weights with float activations, and the 8x8_16 integer form; peepholes, "
               "projection, layer norm, no input gate"};
@@ -271,18 +318,29 @@ OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer) {
 }  // namespace
 
 const OpSpec& spec_LSTM() {
-  static const OpSpec spec = lstm_spec(OpKind::LSTM, {1, 24}, {1, 4}, infer_lstm);
+  static const OpSpec spec = [] {
+    OpSpec s = lstm_spec(OpKind::LSTM, {1, 24}, {1, 4}, infer_lstm, {1, 4, 18, 19});
+    s.version_int8 = 2;
+    return s;
+  }();
   return spec;
 }
 
 const OpSpec& spec_UNIDIRECTIONAL_SEQUENCE_LSTM() {
-  static const OpSpec spec = lstm_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_LSTM, {1, 24}, {1, 1}, infer_sequence);
+  static const OpSpec spec =
+      lstm_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_LSTM, {1, 24}, {1, 1}, infer_sequence, {18, 19});
   return spec;
 }
 
 const OpSpec& spec_BIDIRECTIONAL_SEQUENCE_LSTM() {
-  static const OpSpec spec =
-      lstm_spec(OpKind::BIDIRECTIONAL_SEQUENCE_LSTM, {1, 48}, {1, 2}, infer_bidirectional);
+  static const OpSpec spec = [] {
+    OpSpec s = lstm_spec(OpKind::BIDIRECTIONAL_SEQUENCE_LSTM, {1, 48}, {1, 2}, infer_bidirectional,
+                         {35, 36, 37, 38});
+    s.quant = QuantRule::none("has no int8 form in the TFLite specification");
+    s.variants.clear();
+    s.inner.clear();
+    return s;
+  }();
   return spec;
 }
 

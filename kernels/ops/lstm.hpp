@@ -18,6 +18,9 @@
 namespace octet {
 
 enum Gate : uint8_t { kInputGate, kForgetGate, kCellGate, kOutputGate };
+// What a float pass shows from inside (OpSpec::inner): the gates before their normalization, by Gate; the
+// hidden vector before its projection; the cell.
+enum LstmInner : uint8_t { kInnerHidden = 4, kInnerCell, kInnerCount };
 
 // One direction of an LSTM node. Positions among the node's inputs, -1 for what is not there.
 struct LstmPass {

@@ -34,9 +34,13 @@ class FloatPass {
   }
 
   Status run(const RunArgs& args) {
+    for (auto& values : seen_)
+      values.clear();
     for (int64_t s = 0; s < p_.steps; ++s)
       for (int64_t b = 0; b < p_.batch; ++b)
         step(args, p_.backwards ? p_.steps - 1 - s : s, b);
+    for (size_t i = 0; args.inner != nullptr && i < seen_.size(); ++i)
+      if (!seen_[i].empty()) args.inner->on_inner(i, seen_[i]);
     return {};
   }
 
@@ -60,6 +64,13 @@ class FloatPass {
     args.pool.for_range(static_cast<size_t>(p_.m), grain_of_rows(4 * (p_.n + p_.k + p_.n_aux)), rows);
   }
 
+  template <class T>
+  void see(const RunArgs& args, size_t which, const T* values) {
+    if (args.inner == nullptr) return;
+    for (int64_t j = 0; j < p_.m; ++j)
+      seen_[which].push_back(static_cast<float>(values[j]));
+  }
+
   // Peephole, normalization, bias.
   void finish(const RunArgs& args, size_t g, const float* c) {
     double* v = z(g);
@@ -68,6 +79,7 @@ class FloatPass {
       for (int64_t j = 0; j < p_.m; ++j)
         v[j] += peephole_[g].dot(args, j, c + j, wide_);
     if (p_.has_norm()) {
+      see(args, g, v);
       double mean = 0, square = 0;
       for (int64_t j = 0; j < p_.m; ++j)
         mean += v[j];
@@ -107,6 +119,7 @@ class FloatPass {
         v = std::clamp(v, -static_cast<double>(p_.cell_clip), static_cast<double>(p_.cell_clip));
       c[j] = static_cast<float>(v);
     }
+    see(args, kInnerCell, c);
     finish(args, kOutputGate, c);
     hidden_.resize(static_cast<size_t>(p_.m));
     for (int64_t j = 0; j < p_.m; ++j)
@@ -115,6 +128,7 @@ class FloatPass {
     if (!projection_) {
       std::copy(hidden_.begin(), hidden_.end(), h);
     } else {
+      see(args, kInnerHidden, hidden_.data());
       args.pool.for_range(static_cast<size_t>(p_.k), grain_of_rows(p_.m), [&](size_t begin, size_t end) {
         for (auto j = static_cast<int64_t>(begin); j < static_cast<int64_t>(end); ++j) {
           double v = projection_.dot(args, j, hidden_.data(), wide_);
@@ -133,6 +147,7 @@ class FloatPass {
   Rows projection_;
   std::vector<double> z_;
   std::vector<float> hidden_;
+  std::array<std::vector<float>, kInnerCount> seen_;
 };
 
 }  // namespace

@@ -164,32 +164,35 @@ int64_t macs(const NodeDesc& n) {
   return sum;
 }
 
-OpSpec rnn_spec(OpKind kind, Arity inputs, Arity outputs) {
-  return {.kind = kind,
-          .inputs = inputs,
-          .outputs = outputs,
-          .infer = infer,
-          .reference = {"reference", create<true>},
-          .fast = {{"octet", create<false>}},
-          .quant = QuantRule::none("has no int8 form in the TFLite specification"),
-          .macs = macs,
-          .notes = "float, and int8 weights with float activations"};
+OpSpec rnn_spec(OpKind kind, Arity inputs, Arity outputs, std::vector<size_t> state) {
+  return {
+      .kind = kind,
+      .inputs = inputs,
+      .outputs = outputs,
+      .infer = infer,
+      .reference = {"reference", create<true>},
+      .fast = {{"octet", create<false>}},
+      .quant = QuantRule::none("has no int8 form in the TFLite specification; constant float weights and at "
+                               "most 32 steps can be unrolled"),
+      .macs = macs,
+      .state = std::move(state),
+      .notes = "float, and int8 weights with float activations"};
 }
 
 }  // namespace
 
 const OpSpec& spec_RNN() {
-  static const OpSpec spec = rnn_spec(OpKind::RNN, {5, 5}, {1, 1});
+  static const OpSpec spec = rnn_spec(OpKind::RNN, {5, 5}, {1, 1}, {4});
   return spec;
 }
 
 const OpSpec& spec_UNIDIRECTIONAL_SEQUENCE_RNN() {
-  static const OpSpec spec = rnn_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_RNN, {5, 5}, {1, 1});
+  static const OpSpec spec = rnn_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_RNN, {5, 5}, {1, 1}, {4});
   return spec;
 }
 
 const OpSpec& spec_BIDIRECTIONAL_SEQUENCE_RNN() {
-  static const OpSpec spec = rnn_spec(OpKind::BIDIRECTIONAL_SEQUENCE_RNN, {9, 12}, {1, 2});
+  static const OpSpec spec = rnn_spec(OpKind::BIDIRECTIONAL_SEQUENCE_RNN, {9, 12}, {1, 2}, {4, 8});
   return spec;
 }
 

@@ -74,6 +74,8 @@ KernelResult create_float(const NodeDesc& n, const Sizes& s) {
             }
           });
     }
+    if (args.inner != nullptr)
+      args.inner->on_inner(0, {state, static_cast<size_t>(s.batch * s.filters * s.memory)});
     return {};
   });
 }
@@ -144,6 +146,15 @@ int64_t macs(const NodeDesc& n) {
   return s.ok() ? s->batch * s->filters * (s->n + s->memory) : 0;
 }
 
+// As TFLite's quantizer assigns it (tools/optimize/operator_property.cc in tensorflow/tensorflow, case SVDF).
+QuantRule integer_rule() {
+  TensorRule time = symmetric16();
+  time.levels = 511;  // 10 bits: the other 6 are room for the sum over time
+  return QuantRule::of(
+      {activation(), weights_per_tensor(), time, bias_of(kState, kTime), symmetric16().seen_as(0)},
+      {activation()});
+}
+
 }  // namespace
 
 const OpSpec& spec_SVDF() {
@@ -153,8 +164,10 @@ const OpSpec& spec_SVDF() {
       .infer = infer,
       .reference = {"reference", create<true>},
       .fast = {{"octet", create<false>}},
-      .quant = QuantRule::none("keeps 16-bit state, which the int8 recipe does not assign"),
+      .quant = integer_rule(),
+      .inner = {"state"},
       .macs = macs,
+      .state = {kState},
       .version_int8 = 3,
       .notes = "float, int8 weights with float activations, and integer with an int16 or int8 state",
   };

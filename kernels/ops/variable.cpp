@@ -23,8 +23,10 @@ const OpSpec& spec_VAR_HANDLE() {
 }
 
 const OpSpec& spec_READ_VARIABLE() {
-  static const OpSpec spec{
-      .kind = OpKind::READ_VARIABLE, .infer = infer_declared, .quant = QuantRule::none(kWhy)};
+  static const OpSpec spec{.kind = OpKind::READ_VARIABLE,
+                           .infer = infer_declared,
+                           .quant = QuantRule::none(kWhy),
+                           .access = VariableAccess::read};
   return spec;
 }
 
@@ -33,7 +35,8 @@ const OpSpec& spec_ASSIGN_VARIABLE() {
                            .inputs = {2, 2},
                            .outputs = {0, 0},
                            .infer = infer_declared,
-                           .quant = QuantRule::none(kWhy)};
+                           .quant = QuantRule::none(kWhy),
+                           .access = VariableAccess::write};
   return spec;
 }
 

@@ -180,11 +180,12 @@ Status merge_clamps(Site& s) {
   return {};
 }
 
+constexpr int64_t kAlwaysSmall = 1 << 16;  // bytes
+
 // --- constants -----------------------------------------------------------------------------------------
 
 bool is_constant_node(const Site& s) {
-  constexpr int64_t kAlwaysSmall = 1 << 16;  // bytes
-  constexpr int64_t kGrowth = 4;             // int8 weights of a DEQUANTIZE become float
+  constexpr int64_t kGrowth = 4;  // int8 weights of a DEQUANTIZE become float
   const Node& n = s.consumer();
   switch (n.kind) {
     case CUSTOM:
@@ -198,7 +199,7 @@ bool is_constant_node(const Site& s) {
     case DENSIFY: return false;
     default: break;
   }
-  if (n.inputs.empty() || s.ed.is_graph_output(n.outputs[0])) return false;
+  if (n.inputs.empty()) return false;
   int64_t bytes = 0;
   for (ValueId v : n.inputs) {
     if (v == kNoValue) continue;
@@ -207,8 +208,14 @@ bool is_constant_node(const Site& s) {
   }
   // Integer arithmetic stays where the fast kernels do it: their rounding may differ from the reference's.
   const bool moves = n.kind == RESHAPE || n.kind == TRANSPOSE || n.kind == SQUEEZE || n.kind == EXPAND_DIMS;
-  if (s.output().quant && !moves) return false;
-  return s.output().has_rank && s.output().view().bytes() <= std::max(kAlwaysSmall, kGrowth * bytes);
+  int64_t results = 0;
+  for (ValueId v : n.outputs) {
+    if (v == kNoValue || s.ed.is_graph_output(v)) return false;
+    const Value& out = s.value(v);
+    if ((out.quant && !moves) || !out.has_rank) return false;
+    results += out.view().bytes();
+  }
+  return results <= std::max(kAlwaysSmall, kGrowth * bytes);
 }
 
 Status fold_constant(Site& s) {
@@ -218,9 +225,44 @@ Status fold_constant(Site& s) {
   auto results = evaluate(s.graph(), s.consumer(), inputs);
   // A node that can't run here says why when the whole model is prepared.
   if (!results.ok()) return Status::declined(results.status().message());
-  const ValueId out = s.consumer().outputs[0];
+  const std::vector<ValueId> outputs = s.consumer().outputs;
   s.ed.remove(s.consumer_id);
-  s.ed.set_constant(out, std::move(results->front()));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    s.ed.set_constant(outputs[i], std::move((*results)[i]));
+  return {};
+}
+
+// A variable that everybody only reads: it is 0 for ever (an initial state that a converter stored as one).
+ValueId idle_variable(const Site& s) {
+  for (ValueId v : s.consumer().inputs) {
+    if (v == kNoValue || !s.value(v).is_variable || s.value(v).is_constant() || !s.value(v).has_rank ||
+        s.value(v).quant.is_per_channel())
+      continue;
+    const bool only_read = std::all_of(s.ed.consumers(v).begin(), s.ed.consumers(v).end(), [&](NodeId n) {
+      const Node& node = s.ed.node(n);
+      const OpSpec* spec = find_spec(node.kind);
+      if (spec == nullptr || node.kind == CUSTOM) return false;
+      return std::none_of(spec->state.begin(), spec->state.end(),
+                          [&](size_t i) { return node.input(i) == v; });
+    });
+    if (only_read && !s.ed.is_graph_output(v) && s.value(v).view().bytes() <= kAlwaysSmall) return v;
+  }
+  return kNoValue;
+}
+
+bool reads_idle_variable(const Site& s) {
+  return idle_variable(s) != kNoValue;
+}
+
+Status make_zero(Site& s) {
+  const ValueId v = idle_variable(s);
+  Value zero = s.value(v);
+  zero.is_variable = false;
+  const bool has_zero_point = zero.quant && (zero.dtype == DType::int8 || zero.dtype == DType::uint8);
+  zero.constant = Constant::copy_of(
+      std::vector<std::byte>(static_cast<size_t>(byte_size(zero.dtype, zero.shape)),
+                             static_cast<std::byte>(has_zero_point ? zero.quant.zero_point() : 0)));
+  s.ed.set_constant(v, std::move(zero));
   return {};
 }
 
@@ -231,7 +273,24 @@ constexpr auto kFree = Rule::Types::free;
 constexpr auto kShared = Rule::Between::shared;
 
 constexpr Rule kRules[] = {
-    {"fold constant", "OP(const...) => const", {}, {}, is_constant_node, fold_constant, kFree},
+    {"idle variable",
+     "OP(variable) => OP(0)",
+     {},
+     {},
+     reads_idle_variable,
+     make_zero,
+     kFree,
+     Rule::Between::exclusive,
+     Rule::Outputs::any},
+    {"fold constant",
+     "OP(const...) => const",
+     {},
+     {},
+     is_constant_node,
+     fold_constant,
+     kFree,
+     Rule::Between::exclusive,
+     Rule::Outputs::any},
     {"drop RESHAPE", "RESHAPE(same shape) =>", {}, kReshape, is_identity_reshape, bypass<0>, kAny},
     {"drop TRANSPOSE", "TRANSPOSE(0, 1, ...) =>", {}, kTranspose, is_identity_transpose, bypass<0>, kAny},
     {"drop PAD", "PAD(0...) =>", {}, kPads, is_empty_pad, bypass<0>, kAny},

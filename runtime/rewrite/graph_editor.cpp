@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
+#include <optional>
 #include <queue>
 #include <utility>
 
@@ -30,6 +32,8 @@ GraphEditor::GraphEditor(Graph& g) : g_(g), is_output_(g.values.size(), 0), is_i
   producer_ = std::move(u.producer);
   consumers_ = std::move(u.consumers);
   dead_.assign(g.nodes.size(), 0);
+  place_.resize(g.nodes.size());
+  std::iota(place_.begin(), place_.end(), 0);
   for (ValueId v : g.outputs)
     is_output_[static_cast<size_t>(v)] = 1;
   for (ValueId v : g.inputs)
@@ -129,6 +133,22 @@ void GraphEditor::remove(NodeId n) {
   node.outputs.clear();
 }
 
+NodeId GraphEditor::add_node(Node node, NodeId place) {
+  const auto n = static_cast<NodeId>(g_.nodes.size());
+  std::vector<ValueId> outputs = std::exchange(node.outputs, {});
+  for (ValueId v : node.inputs) {
+    if (v == kNoValue) continue;
+    consumers_[static_cast<size_t>(v)].push_back(n);
+    touch_around(v);
+  }
+  g_.nodes.push_back(std::move(node));
+  dead_.push_back(0);
+  place_.push_back(place_[static_cast<size_t>(place)]);
+  set_outputs(n, std::move(outputs));
+  touched_.push_back(n);
+  return n;
+}
+
 void GraphEditor::add_origins(NodeId to, NodeId from) {
   auto name_if_none = [&](NodeId n) {
     if (node(n).origins.empty()) edit(n).origins.push_back(node_name(g_, n));
@@ -192,33 +212,43 @@ std::vector<NodeId> GraphEditor::take_touched() {
 }
 
 void GraphEditor::finish() {
-  const size_t n = g_.nodes.size();
-  std::vector<std::vector<NodeId>> after(n);
+  // In the order of places; `rank` is where a node stands in it.
+  std::vector<NodeId> order(g_.nodes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](NodeId a, NodeId b) {
+    return place_[static_cast<size_t>(a)] < place_[static_cast<size_t>(b)];
+  });
+  const size_t n = order.size();
+  std::vector<size_t> rank(n);
+  for (size_t i = 0; i < n; ++i)
+    rank[static_cast<size_t>(order[i])] = i;
+  std::vector<std::vector<size_t>> after(n);
   std::vector<int> waits(n, 0);
-  NodeId last_effect = -1;
-  auto follow = [&](NodeId before, size_t i) {
-    after[static_cast<size_t>(before)].push_back(static_cast<NodeId>(i));
+  std::optional<size_t> last_effect;
+  auto follow = [&](size_t before, size_t i) {
+    after[before].push_back(i);
     ++waits[i];
   };
   for (size_t i = 0; i < n; ++i) {
-    if (dead_[i] != 0) continue;
-    for (ValueId v : g_.nodes[i].inputs)
-      if (const NodeId p = producer(v); p >= 0) follow(p, i);
+    const NodeId id = order[i];
+    if (is_dead(id)) continue;
+    for (ValueId v : node(id).inputs)
+      if (const NodeId p = producer(v); p >= 0) follow(rank[static_cast<size_t>(p)], i);
     // Operators with state keep their order among themselves.
-    if (!has_effect(g_, g_.nodes[i])) continue;
-    if (last_effect >= 0) follow(last_effect, i);
-    last_effect = static_cast<NodeId>(i);
+    if (!has_effect(g_, node(id))) continue;
+    if (last_effect) follow(*last_effect, i);
+    last_effect = i;
   }
-  std::priority_queue<NodeId, std::vector<NodeId>, std::greater<>> ready;
+  std::priority_queue<size_t, std::vector<size_t>, std::greater<>> ready;
   for (size_t i = 0; i < n; ++i)
-    if (dead_[i] == 0 && waits[i] == 0) ready.push(static_cast<NodeId>(i));
+    if (!is_dead(order[i]) && waits[i] == 0) ready.push(i);
   std::vector<Node> ordered;
   while (!ready.empty()) {
-    const auto i = static_cast<size_t>(ready.top());
+    const size_t i = ready.top();
     ready.pop();
-    ordered.push_back(std::move(g_.nodes[i]));
-    for (NodeId next : after[i])
-      if (--waits[static_cast<size_t>(next)] == 0) ready.push(next);
+    ordered.push_back(std::move(edit(order[i])));
+    for (size_t next : after[i])
+      if (--waits[next] == 0) ready.push(next);
   }
   g_.nodes = std::move(ordered);
 }

@@ -44,6 +44,8 @@ class GraphEditor {
   // Every reader of `from` reads `to` instead. Graph outputs are not changed.
   void replace_reads(ValueId from, ValueId to);
   void remove(NodeId n);
+  // A new node, which takes its turn among operators with state where `place` has it. Ids of nodes hold.
+  NodeId add_node(Node node, NodeId place);
   void add_origins(NodeId to, NodeId from);
 
   // `producer` absorbs `consumer`: it moves to the consumer's place, with the consumer's outputs and the
@@ -67,6 +69,7 @@ class GraphEditor {
   std::vector<NodeId> producer_;
   std::vector<std::vector<NodeId>> consumers_;
   std::vector<char> is_output_, is_input_, dead_;
+  std::vector<NodeId> place_;  // per node: the one in whose place it is; its own id at first
   std::vector<NodeId> touched_;
 };
 

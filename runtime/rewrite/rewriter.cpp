@@ -24,7 +24,8 @@ bool types_agree(const Rule& rule, const Site& s, bool pair) {
 
 bool matches(const Rule& rule, const Site& s) {
   const Node& consumer = s.consumer();
-  if (consumer.outputs.size() != 1 || consumer.outputs[0] == kNoValue) return false;
+  if (consumer.outputs.empty() || consumer.outputs[0] == kNoValue) return false;
+  if (consumer.outputs.size() != 1 && rule.outputs == Rule::Outputs::one) return false;
   const bool pair = !rule.producers.empty();
   if (pair) {
     if (s.producer_id < 0 || !contains(rule.producers, s.producer().kind)) return false;
@@ -37,7 +38,7 @@ bool matches(const Rule& rule, const Site& s) {
 
 class Engine {
  public:
-  explicit Engine(Graph& g) : editor_(g) {}
+  Engine(Graph& g, const Keep& keep) : editor_(g), keep_(keep) {}
 
   Result<FusionReport> run(std::span<const std::span<const Rule>> tables) {
     for (size_t i = 0; i < editor_.graph().nodes.size(); ++i)
@@ -62,6 +63,7 @@ class Engine {
 
  private:
   Result<bool> visit(NodeId n, std::span<const std::span<const Rule>> tables) {
+    if (keep_ && keep_(editor_.graph(), n)) return false;
     for (std::span<const Rule> table : tables) {
       for (const Rule& rule : table) {
         if (!rule.consumers.empty() && !contains(rule.consumers, editor_.node(n).kind)) continue;
@@ -86,6 +88,7 @@ class Engine {
   }
 
   GraphEditor editor_;
+  const Keep& keep_;
   std::set<NodeId> work_;  // ordered: producers before consumers, the same order on every run
   FusionReport report_;
 };
@@ -115,8 +118,8 @@ std::string FusionReport::to_string() const {
   return s;
 }
 
-Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables) {
-  Engine engine(g);
+Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep) {
+  Engine engine(g, keep);
   OCTET_ASSIGN(FusionReport report, engine.run(tables));
   remove_dead(g);
   return report;

@@ -1,6 +1,7 @@
 // Rewriting of graphs by tables of rules, to a fixed point.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,11 +28,18 @@ struct FusionReport {
 // except for fused activations that no format has a code for (Activation::clamp).
 Result<FusionReport> fuse(Graph& g);
 
+// Before int8 quantization, after fuse(): arithmetic with a constant per channel that stands alone becomes a
+// depthwise convolution, whose constants keep their precision (channel_rules.cpp).
+Result<FusionReport> make_depthwise(Graph& g);
+
 // Before execution, after shapes are known: also what no file can say (explicit padding inside operators).
 // Works on float and on integer graphs; integer results stay bit-exact.
 Result<FusionReport> lower(Graph& g);
 
+// Nodes that no rule may have as its consumer.
+using Keep = std::function<bool(const Graph&, NodeId)>;
+
 // The engine: asks the rules of `tables` about every site until none fires, then removes what is dead.
-Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables);
+Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep = {});
 
 }  // namespace octet

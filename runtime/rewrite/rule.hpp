@@ -24,6 +24,9 @@ struct Rule {
     shared,     // anybody: the rule leaves the producer as it is
   };
 
+  // How many outputs the consumer may have.
+  enum class Outputs : uint8_t { one, any };
+
   std::string_view name;
   std::string_view picture;           // "CONV_2D -> MUL(const) => CONV_2D"
   std::span<const OpKind> producers;  // empty: the rule looks at the consumer alone
@@ -32,6 +35,7 @@ struct Rule {
   Status (*apply)(Site&) = nullptr;
   Types types = Types::float32;
   Between between = Between::exclusive;
+  Outputs outputs = Outputs::one;
 };
 
 // Where a rule may fire: consumer, and for pair rules the producer of its input `slot`.
@@ -61,6 +65,7 @@ std::span<const Rule> fusion_rules();   // arithmetic and activations into their
 std::span<const Rule> branch_rules();   // the same through a CONCATENATION
 std::span<const Rule> padding_rules();  // PAD that is SAME padding
 std::span<const Rule> layout_rules();   // element-wise operators past TRANSPOSE and RESHAPE
+std::span<const Rule> channel_rules();  // for int8: constants per channel as depthwise convolutions
 std::span<const Rule> lower_rules();    // for execution only: what no file format can say
 
 }  // namespace octet

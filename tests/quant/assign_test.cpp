@@ -91,6 +91,20 @@ TEST_CASE("inputs of a concatenation get one scale, unless another reader would 
   }
 }
 
+TEST_CASE("what is computed with keeps its scale when a part of its group goes into something wider") {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 8});
+  const ValueId h = b.op(OpKind::NEG, {x});
+  const ValueId row = b.reshape(h, {1, 1, 8});  // read by the concatenation alone
+  const ValueId wide = b.reshape(b.op(OpKind::MUL, {x, b.scalar(100)}), {1, 1, 8});
+  b.output(b.op(OpKind::CONCATENATION, {row, wide}, ConcatAttrs{.axis = 1}), "state");
+  b.output(b.fully_connected(h, 4), "y");
+  const Assigned t(b);
+  CHECK(t.of(h).scale() < 0.01f);
+  CHECK(t.of(row) == t.of(h));
+  CHECK(t.of(wide).scale() > 0.5f);
+}
+
 TEST_CASE("an operator's dictated scale wins where the values fit, else its reader is requantized") {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 8});

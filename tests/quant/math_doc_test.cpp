@@ -101,7 +101,7 @@ linear::Geometry dot_product(size_t terms) {
   return g;
 }
 
-Fields q11(const Fields& f) {
+Fields q13(const Fields& f) {
   const auto w = list(f, "weights"), h = list(f, "moments");
   const auto n = static_cast<int64_t>(w.size());
   WindowMoments m(dot_product(w.size()), std::nullopt, n);
@@ -116,7 +116,7 @@ Fields q11(const Fields& f) {
   return {{"sum", std::to_string(sum)}};
 }
 
-Fields q12(const Fields& f) {
+Fields q14(const Fields& f) {
   const auto w = list(f, "weights");
   const auto means = [&](const std::string& key) {
     WindowMeans m(dot_product(w.size()));
@@ -130,6 +130,12 @@ Fields q12(const Fields& f) {
   const double scale = number(f, "scale");
   return {{"lack", std::to_string(mean_outputs(w, means("means"))[0] -
                                   mean_outputs(q, {&scale, 1}, means("held"))[0])}};
+}
+
+Fields scale_of(const TensorRule& rule, const Fields& f) {
+  std::string note;
+  const Affine a = int16_affine(rule, {0, static_cast<float>(number(f, "reach"))}, note);
+  return {{"scale", std::to_string(static_cast<double>(a.scale) * 1e12) + "e-12"}};
 }
 
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
@@ -155,8 +161,15 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q8", q8},
     {"Q9", q9},
     {"Q10", q10},
-    {"Q11", q11},
-    {"Q12", q12},
+    {"Q11",
+     [](const Fields& f) {
+       TensorRule rule = symmetric16();
+       rule.levels = static_cast<int>(number(f, "levels"));
+       return scale_of(rule, f);
+     }},
+    {"Q12", [](const Fields& f) { return scale_of(power_of_two16(), f); }},
+    {"Q13", q13},
+    {"Q14", q14},
 };
 
 Fields parse(const std::string& text) {

@@ -179,10 +179,12 @@ TEST_CASE("a graph in lockstep computes what the executor computes, also after a
     REQUIRE((*lockstep)->add_sample(sample).ok());
   const ValueId bias = m.main().nodes[0].inputs[2];
   const std::vector<float> other = {1, -1, 2, 0.5f};
-  REQUIRE((*lockstep)->run([&](NodeId n) {
-    if (n == 0) (*lockstep)->set_constant(bias, Constant::of(other));
-    return n == 0;
-  }).ok());
+  REQUIRE((*lockstep)
+              ->run([&](NodeId n) {
+                if (n == 0) (*lockstep)->set_constant(bias, Constant::of(other));
+                return n == 0;
+              })
+              .ok());
   m.main().value(bias).constant = Constant::of(other);
   Runner runner(m, 1, true);
   REQUIRE(samples.rewind().ok());

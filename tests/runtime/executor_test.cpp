@@ -5,7 +5,7 @@
 #include <map>
 #include <random>
 
-#include "tests/support/graph_builder.hpp"
+#include "tests/support/recurrent.hpp"
 
 namespace octet {
 namespace {
@@ -252,6 +252,43 @@ TEST_CASE("an operator that is not known is named") {
   const auto e = Executor::create(model_of(g), {});
   REQUIRE(!e.ok());
   CHECK(e.status().message() == "UNKNOWN 'y': operator CALL (builtin 31) is not supported");
+}
+
+TEST_CASE("a tap sees the inside of an operator once per run, and values still once") {
+  GraphBuilder b;
+  const test::Recurrent r{.steps = 7, .k = 3, .projection = true};
+  const ValueId x = b.input("x", r.input());
+  const ValueId h = test::lstm(b, x, r);
+  b.output(b.op(OpKind::NEG, {h}), "y");
+  const Model m = model_of(b.build());
+  struct Count : Tap {
+    std::map<ValueId, int> values;
+    std::map<std::pair<ValueId, size_t>, std::vector<float>> inner;
+    void on_value(ValueId id, const ConstTensorView&) override { ++values[id]; }
+    void on_inner(ValueId output, size_t which, std::span<const float> seen) override {
+      const auto [at, fresh] = inner.emplace(std::pair(output, which), std::vector(seen.begin(), seen.end()));
+      CHECK(fresh);
+    }
+  } tap;
+  const auto in = noise(static_cast<size_t>(r.input().elements()));
+  const ConstTensorView view_x = view(in, r.input());
+  for (Backend backend : {Backend::reference, Backend::xnnpack}) {
+    auto e = Executor::create(m, {.backend = backend, .keep_values = true});
+    REQUIRE_MESSAGE(e.ok(), e.status().message());
+    tap.values.clear();
+    tap.inner.clear();
+    REQUIRE((*e)->run({&view_x, 1}, &tap).ok());
+    CHECK(tap.values.size() == 3);
+    for (const auto& [id, n] : tap.values)
+      CHECK(n == 1);
+    // The hidden vector before its projection, and the cell; gates only with a layer norm.
+    REQUIRE(tap.inner.size() == 2);
+    CHECK(tap.inner.contains({h, 4}));
+    CHECK(tap.inner.contains({h, 5}));
+    for (const auto& [key, seen] : tap.inner)
+      CHECK(seen.size() == 7 * 8);
+    CHECK((*e)->run({&view_x, 1}).ok());  // and nobody needs to look
+  }
 }
 
 }  // namespace octet

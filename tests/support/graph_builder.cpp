@@ -24,7 +24,9 @@ TensorDesc describe(const Value& v) {
           .dtype = v.dtype,
           .shape = v.shape,
           .quant = v.quant,
-          .data = v.is_constant() ? v.constant.data() : nullptr};
+          .data = v.is_constant() ? v.constant.data() : nullptr,
+          .absent = false,
+          .is_variable = v.is_variable};
 }
 
 }  // namespace
@@ -72,6 +74,14 @@ ValueId GraphBuilder::random(const Shape& shape, float lo, float hi) {
   for (float& x : v)
     x = next(lo, hi);
   return constant(shape, std::move(v));
+}
+
+ValueId GraphBuilder::state(const std::string& name, const Shape& shape) {
+  Value v;
+  v.name = name;
+  v.shape = shape;
+  v.is_variable = true;
+  return graph_.add_value(std::move(v));
 }
 
 ValueId GraphBuilder::ints(std::vector<int32_t> values) {

@@ -31,6 +31,9 @@ class GraphBuilder {
   ValueId raw(const std::string& name, DType dtype, const Shape& shape, Constant data,
               Quantization quant = {});
 
+  // A variable: state that an operator keeps between runs.
+  ValueId state(const std::string& name, const Shape& shape);
+
   // An operator with one output (float32, or `dtype` and `quant`). Without `attrs` it has the defaults of its
   // kind. An error of shape inference ends the test with its message.
   ValueId op(OpKind kind, std::vector<ValueId> inputs, DType dtype = DType::float32, Quantization quant = {});

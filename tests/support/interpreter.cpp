@@ -13,6 +13,10 @@ Result<std::vector<Value>> interpret(const Graph& g, const std::vector<Constant>
   if (inputs.size() != g.inputs.size()) return Status::invalid("wrong number of inputs");
   for (size_t i = 0; i < inputs.size(); ++i)
     values[static_cast<size_t>(g.inputs[i])].constant = inputs[i];
+  for (Value& v : values)  // state begins as zeros; operators write it in place
+    if (v.is_variable)
+      v.constant =
+          Constant::copy_of(std::vector<std::byte>(static_cast<size_t>(byte_size(v.dtype, v.shape))));
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
     std::vector<const Value*> in;

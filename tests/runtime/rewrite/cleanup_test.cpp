@@ -33,6 +33,26 @@ std::vector<RuleCase> cleanup_cases() {
         b.output(b.op(ADD, {image(b), b.op(DEQUANTIZE, {h})}));
       },
       {ADD});
+  add("several constants at once", "fold constant", true,
+      [](GraphBuilder& b) {
+        const ValueId axis = b.raw("axis", DType::int32, Shape{}, Constant::of(std::vector<int32_t>{1}));
+        const auto parts =
+            b.multi(SPLIT, {axis, b.random({2, 6})}, SplitAttrs{2}, {DType::float32, DType::float32});
+        const ValueId x = b.input("x", {2, 3});
+        b.output(b.op(EXP, {b.op(ADD, {b.op(EXP, {b.op(MUL, {b.op(EXP, {x}), parts[0]})}), parts[1]})}));
+      },
+      {EXP, MUL, EXP, ADD, EXP});
+  add("initial state that nobody writes", "idle variable", true,
+      [](GraphBuilder& b) {
+        b.output(b.op(
+            ADD, {b.fully_connected(b.input("x", {2, 3}), 4), b.fully_connected(b.state("h0", {2, 5}), 4)}));
+      },
+      {FULLY_CONNECTED, ADD});
+  add("state that an operator writes", "idle variable", false, [](GraphBuilder& b) {
+    const ValueId x = b.input("x", {1, 3}), h = b.state("h", {1, 4});
+    b.output(b.op(RNN, {x, b.random({4, 3}), b.random({4, 4}), b.random({4}), h}));
+    b.output(b.op(NEG, {h}));
+  });
   add("RESHAPE to the same shape", "drop RESHAPE", true,
       [](GraphBuilder& b) { b.output(b.op(NEG, {b.reshape(image(b), {-1, 6, 5, 3})})); }, {NEG});
   add("RESHAPE that flattens with another batch", "drop RESHAPE", false,
