@@ -216,10 +216,18 @@ struct QuantRule {
   std::vector<TensorRule> inputs, outputs;
   std::string_view why_not;
   std::vector<TensorRule> intermediates;  // an int8 node has exactly these
+  // Outputs that share a scale with an input are sums of its elements, not elements: what saturates in the
+  // input is missing in the output, even where the output itself could hold it.
+  bool mixes = false;
 
   static QuantRule of(std::vector<TensorRule> in, std::vector<TensorRule> out,
                       std::vector<TensorRule> intermediates = {}) {
     return {true, std::move(in), std::move(out), {}, std::move(intermediates)};
+  }
+  static QuantRule mixing(std::vector<TensorRule> in, std::vector<TensorRule> out) {
+    QuantRule r = of(std::move(in), std::move(out));
+    r.mixes = true;
+    return r;
   }
   static QuantRule none(std::string_view why) { return {false, {}, {}, why, {}}; }
   const TensorRule& input(size_t i) const { return inputs[std::min(i, inputs.size() - 1)]; }

@@ -228,6 +228,8 @@ class Assigner {
       for (size_t i = 0; i < op.inputs.size(); ++i)
         if (is_moving(op.inputs[i]) && handed_on[i] == 0) groups_.set_computed_with(op.inputs[i]);
     }
+    for (ValueId v : g_.outputs)
+      if (is_moving(v)) groups_.set_computed_with(v);
   }
 
   void join(NodeId n) {
@@ -251,13 +253,24 @@ class Assigner {
           // A single number (a fill, a bound) occurs often; how often is not known.
           if (values.size() == 1 && !odd.any() && values[0] != 0)
             groups_.add_point(anchor->value, {values[0], 0.05});
-        } else if (p.value != anchor->value) {
-          const bool shared = !p.is_output && (uses_.consumers[static_cast<size_t>(p.value)].size() > 1 ||
-                                               groups_.is_computed_with(p.value));
-          groups_.join(p.value, anchor->value, shared);
+        } else if (p.is_output && p.value != anchor->value) {
+          groups_.join(p.value, anchor->value, Groups::Join::whole);
         }
       }
+      const auto inputs = std::count_if(c.begin(), c.end(),
+                                        [&](const Port& p) { return !p.is_output && is_moving(p.value); });
+      for (const Port& p : c)
+        if (!p.is_output && is_moving(p.value) && p.value != anchor->value)
+          groups_.join(p.value, anchor->value, how_to_join(n, p.value, inputs == 1));
     }
+  }
+
+  Groups::Join how_to_join(NodeId n, ValueId input, bool only_one) {
+    using Join = Groups::Join;
+    if (uses_.consumers[static_cast<size_t>(input)].size() > 1 || groups_.is_computed_with(input))
+      return Join::shared;
+    if (rules(n).mixes || g_.value(input).is_variable) return Join::whole;
+    return only_one ? Join::selected : Join::contained;
   }
 
   // What is read from a variable was written to it in an earlier run; calibration, which begins every sample
@@ -272,7 +285,7 @@ class Assigner {
       const auto* variable = handle < 0 ? nullptr : std::get_if<VarHandleAttrs>(&node(handle).attrs);
       if (variable == nullptr || !is_moving(v)) continue;
       const auto [at, fresh] = known.try_emplace({variable->container, variable->shared_name}, v);
-      if (!fresh) groups_.join(v, at->second, false);
+      if (!fresh) groups_.join(v, at->second, Groups::Join::whole);
     }
   }
 

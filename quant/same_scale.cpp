@@ -17,6 +17,21 @@ double width(Range r) {
   return static_cast<double>(r.max) - static_cast<double>(r.min);
 }
 
+// The range of an input and an anchor that have `in` and `out`.
+Range joined(Range in, Range out, Groups::Join how) {
+  // A selection needs no more than its own range. Where the two are about the same, though, the input has the
+  // better statistics.
+  constexpr double kSame = 0.9;
+  switch (how) {
+    case Groups::Join::contained: return out;
+    case Groups::Join::selected:
+      if (width(out) < kSame * width(in)) return out;
+      if (width(in) >= kSame * width(out)) return in;
+      return united(in, out);
+    default: return united(in, out);
+  }
+}
+
 }  // namespace
 
 std::vector<PortClass> same_scale_ports(const Node& n, const QuantRule& rule) {
@@ -54,7 +69,7 @@ void Groups::widen(ValueId v, Range r) {
   set.seen = united(set.seen, r);
 }
 
-bool Groups::join(ValueId input, ValueId anchor, bool shared) {
+bool Groups::join(ValueId input, ValueId anchor, Join how) {
   const ValueId a = find(input), b = find(anchor);
   if (a == b) return true;
   Set &in = sets_[index(a)], &out = sets_[index(b)];
@@ -66,10 +81,10 @@ bool Groups::join(ValueId input, ValueId anchor, bool shared) {
     const Range held = range_of(pin);
     const Range seen = (in.pin ? out : in).seen;
     if (seen.min < held.min - pin.scale || seen.max > held.max + pin.scale) return false;
-  } else if (shared && width(both) >= 2 * width(in.range) && width(in.range) > 0) {
+  } else if (how == Join::shared && width(both) >= 2 * width(in.range) && width(in.range) > 0) {
     return false;
   }
-  out.range = both;
+  out.range = joined(in.range, out.range, how);
   out.seen = united(in.seen, out.seen);
   if (!out.pin) out.pin = in.pin;
   out.computed_with = out.computed_with || in.computed_with;

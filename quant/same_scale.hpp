@@ -41,10 +41,16 @@ class Groups {
   // So it is with something in the group of `v`.
   bool is_computed_with(ValueId v) const { return sets_[index(find(v))].computed_with; }
 
+  enum class Join : uint8_t {
+    whole,      // the range of both
+    selected,   // the anchor is made of elements of the input alone, which nobody else reads
+    contained,  // the anchor is made of elements of this and other inputs; nobody else reads this one
+    shared,     // others read the input, or something in its group, too
+  };
   // Join the groups of an operator's input and its anchor, unless that harms: different dictated
-  // parameters; values outside of dictated ones; or an input whose group others read too (`shared`) would
-  // lose a bit or more. Then the input is requantized for this operator.
-  bool join(ValueId input, ValueId anchor, bool shared);
+  // parameters; values outside of dictated ones; or a shared input that would lose a bit or more. Then the
+  // input is requantized for this operator.
+  bool join(ValueId input, ValueId anchor, Join how);
 
   Range range(ValueId v) const { return sets_[index(find(v))].range; }
   std::span<const MassPoint> points(ValueId v) const { return sets_[index(find(v))].points; }

@@ -153,6 +153,7 @@ Result<Pooling> pooling_of(const NodeDesc& n) {
 const OpSpec& spec_AVERAGE_POOL_2D() {
   static const OpSpec spec = [] {
     OpSpec s = pool::make_spec(OpKind::AVERAGE_POOL_2D);
+    s.quant = QuantRule::mixing({activation()}, {same_as_input(0)});
     s.notes = "padding does not count; int8 rounds half to even";
     return s;
   }();

@@ -153,7 +153,7 @@ const OpSpec& spec_RESIZE_BILINEAR() {
       .infer = infer_bilinear,
       .reference = {"reference", create_bilinear},
       .fast = {{"xnnpack", create_resize_bilinear_xnnpack}},
-      .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
+      .quant = QuantRule::mixing({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,
       .notes = "align_corners or half_pixel_centers",

@@ -1,7 +1,7 @@
 // Before int8 quantization: arithmetic with a constant per channel that no convolution took in (a batch norm
-// alone, in front of padding, between two additions) becomes a depthwise convolution of one pixel. Its weights
-// are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as MUL and
-// ADD the constants would share one scale each and the value between them would be rounded as well.
+// alone, in front of padding, between two additions) becomes a depthwise convolution of one pixel. Its
+// weights are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as
+// MUL and ADD the constants would share one scale each and the value between them would be rounded as well.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -60,8 +60,8 @@ bool has_form(const Value& x, int axis) {
   const int rank = x.shape.rank();
   if (x.shape[axis] < 1 || x.shape.elements() == 0) return false;
   // The target of a RESHAPE is written down with the numbers of today.
-  const bool dynamic = std::any_of(x.shape_signature.begin(), x.shape_signature.end(),
-                                   [](int32_t e) { return e < 0; });
+  const bool dynamic =
+      std::any_of(x.shape_signature.begin(), x.shape_signature.end(), [](int32_t e) { return e < 0; });
   return !dynamic || (rank == 4 && axis == 3);
 }
 
@@ -176,8 +176,12 @@ Status replace(Site& s) {
 constexpr Rule kRules[] = {
     {"batch norm", "MUL|DIV(const) -> ADD|SUB(const) => DEPTHWISE_CONV_2D", kScales, kShifts, is_pair,
      merge_pair},
-    {"per-channel constant", "MUL|DIV|ADD|SUB(const per channel) => DEPTHWISE_CONV_2D", {}, kArithmetic,
-     is_alone, replace},
+    {"per-channel constant",
+     "MUL|DIV|ADD|SUB(const per channel) => DEPTHWISE_CONV_2D",
+     {},
+     kArithmetic,
+     is_alone,
+     replace},
 };
 
 }  // namespace

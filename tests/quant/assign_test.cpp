@@ -131,13 +131,47 @@ TEST_CASE("union-find of groups: pins, widths and readers") {
   g.set_range(4, {-1, 1}, {-1, 1});
   g.pin(0, pin);
   g.pin(3, other);
-  CHECK(g.join(0, 1, false));
+  CHECK(g.join(0, 1, Groups::Join::whole));
   CHECK(g.pinned(1) == pin);
-  CHECK(!g.join(1, 2, false));  // 5 does not fit into [0, 1]
-  CHECK(!g.join(3, 0, false));  // two dictates
-  CHECK(!g.join(4, 2, true));   // another reader would lose more than a bit
-  CHECK(g.join(4, 2, false));
+  CHECK(!g.join(1, 2, Groups::Join::whole));   // 5 does not fit into [0, 1]
+  CHECK(!g.join(3, 0, Groups::Join::whole));   // two dictates
+  CHECK(!g.join(4, 2, Groups::Join::shared));  // another reader would lose more than a bit
+  CHECK(g.join(4, 2, Groups::Join::whole));
   CHECK(g.range(4) == Range{-5, 5});
+}
+
+TEST_CASE("a selection's own range is enough, unless the input's is about the same") {
+  const auto joined = [](Range in, Range out, Groups::Join how) {
+    Groups g(2);
+    g.set_range(0, in, in);
+    g.set_range(1, out, out);
+    REQUIRE(g.join(0, 1, how));
+    return g.range(0);
+  };
+  using Join = Groups::Join;
+  CHECK(joined({-4, 4}, {-4, -1}, Join::selected) == Range{-4, -1});
+  CHECK(joined({-4, 4}, {-4, 4.2f}, Join::selected) == Range{-4, 4});
+  CHECK(joined({0, 0}, {-1, 1}, Join::selected) == Range{-1, 1});
+  CHECK(joined({-1, 1}, {-1, 1.05f}, Join::contained) == Range{-1, 1.05f});
+  CHECK(joined({-4, 4}, {-1, 1}, Join::whole) == Range{-4, 4});
+}
+
+TEST_CASE("what only the least element is taken of needs no positive half") {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 16});
+  const ValueId t = b.transpose(x, {0, 2, 1});
+  b.output(b.op(OpKind::REDUCE_MIN, {t, b.ints({1})}, ReduceAttrs{}), "y");
+  const Assigned a(b);
+  CHECK(a.of(x).at().zero_point > 100);
+  CHECK(a.of(x) == a.of(t));
+  // An average is another matter.
+  GraphBuilder c;
+  const ValueId z = c.input("z", {1, 8, 8, 2});
+  Pool2DAttrs pool;
+  pool.filter_h = pool.filter_w = 8;
+  c.output(c.op(OpKind::AVERAGE_POOL_2D, {z}, pool), "y");
+  const Assigned p(c);
+  CHECK(range_of(p.of(z).at()).max > 0.9f);
 }
 
 TEST_CASE("weights are symmetric per channel, biases follow from the scales") {

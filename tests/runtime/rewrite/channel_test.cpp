@@ -22,15 +22,13 @@ std::vector<RuleCase> channel_cases() {
   };
   add("batch norm of four axes", "batch norm", true,
       [norm](GraphBuilder& b) { b.output(norm(b, {2, 5, 4, 3}, {3})); }, {DEPTHWISE_CONV_2D});
-  add("batch norm with its activation", "batch norm", true,
-      [norm](GraphBuilder& b) {
-        b.output(norm(b, {1, 5, 4, 3}, {1, 1, 1, 3}, Activation::Kind::relu6));
-      },
-      {DEPTHWISE_CONV_2D}, [](const Graph& g) {
-        CHECK(activation_of(g.nodes[0].attrs)->kind == Activation::Kind::relu6);
-      });
-  add("batch norm of rows", "batch norm", true,
-      [norm](GraphBuilder& b) { b.output(norm(b, {6, 7}, {7})); }, {RESHAPE, DEPTHWISE_CONV_2D, RESHAPE});
+  add(
+      "batch norm with its activation", "batch norm", true,
+      [norm](GraphBuilder& b) { b.output(norm(b, {1, 5, 4, 3}, {1, 1, 1, 3}, Activation::Kind::relu6)); },
+      {DEPTHWISE_CONV_2D},
+      [](const Graph& g) { CHECK(activation_of(g.nodes[0].attrs)->kind == Activation::Kind::relu6); });
+  add("batch norm of rows", "batch norm", true, [norm](GraphBuilder& b) { b.output(norm(b, {6, 7}, {7})); },
+      {RESHAPE, DEPTHWISE_CONV_2D, RESHAPE});
   add("batch norm along another axis", "batch norm", true,
       [norm](GraphBuilder& b) { b.output(norm(b, {2, 3, 2, 4, 5}, {1, 3, 1, 1, 1})); },
       {TRANSPOSE, RESHAPE, DEPTHWISE_CONV_2D, RESHAPE, TRANSPOSE});
@@ -54,10 +52,12 @@ std::vector<RuleCase> channel_cases() {
     b.output(b.op(ADD, {v, b.scalar(1)}));
     b.output(v);
   });
-  add("scale and shift along different axes", "batch norm", false, [](GraphBuilder& b) {
-    const ValueId v = b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({4, 1})});
-    b.output(b.op(ADD, {v, b.random({3})}));
-  }, {TRANSPOSE, DEPTHWISE_CONV_2D, TRANSPOSE, DEPTHWISE_CONV_2D});
+  add("scale and shift along different axes", "batch norm", false,
+      [](GraphBuilder& b) {
+        const ValueId v = b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({4, 1})});
+        b.output(b.op(ADD, {v, b.random({3})}));
+      },
+      {TRANSPOSE, DEPTHWISE_CONV_2D, TRANSPOSE, DEPTHWISE_CONV_2D});
   add("a scale per channel alone", "per-channel constant", true,
       [](GraphBuilder& b) { b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({3})})); },
       {DEPTHWISE_CONV_2D});
@@ -70,9 +70,8 @@ std::vector<RuleCase> channel_cases() {
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({4, 3})})); });
   add("a constant that is larger than x", "per-channel constant", false,
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 1, 4, 1}), b.random({3})})); });
-  add("two values", "per-channel constant", false, [](GraphBuilder& b) {
-    b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})}));
-  });
+  add("two values", "per-channel constant", false,
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
   return c;
 }
 
