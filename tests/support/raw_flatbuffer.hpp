@@ -21,7 +21,7 @@ class RawTable {
   // Where field `id` is in the file, 0 when the table does not hold it.
   size_t field(int id) const {
     const size_t vtable = at_ - static_cast<size_t>(static_cast<int64_t>(read<int32_t>(at_)));
-    const auto slot = static_cast<size_t>(4 + 2 * id);
+    const size_t slot = 4 + 2 * static_cast<size_t>(id);
     if (slot + 2 > read<uint16_t>(vtable)) return 0;
     const uint16_t offset = read<uint16_t>(vtable + slot);
     return offset == 0 ? 0 : at_ + offset;
