@@ -134,17 +134,36 @@ KernelResult octet_float(Norm norm) {
       });
 }
 
+// The same integers as squares_of(): products of 16-bit differences, summed in 32 bits as far as they fit.
+template <class T>
+int64_t narrow_squares(const T* x, size_t n, int zero) {
+  constexpr size_t kFit = 32768;
+  int64_t sum = 0;
+  for (size_t first = 0; first < n; first += kFit) {
+    const size_t last = std::min(n, first + kFit);
+    int32_t part = 0;
+    for (size_t i = first; i < last; ++i) {
+      const auto d = static_cast<int16_t>(x[i] - zero);
+      part += d * d;
+    }
+    sum += part;
+  }
+  return sum;
+}
+
 template <class T>
 KernelResult octet_8bit(Norm norm) {
   return rows_kernel<T>(
       std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma, const double* beta) {
         const int zx = k.zero, zy = static_cast<int>(k.out.zero_point);
         const double step = static_cast<double>(k.out.scale);
-        const double factor = k.factor(static_cast<double>(squares_of(x, k.length, zx)), true) / step;
+        const double factor = k.factor(static_cast<double>(narrow_squares(x, k.length, zx)), true) / step;
+        const auto f = static_cast<float>(factor), b = static_cast<float>(1 / step);
         const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zy);
         const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zy);
         element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
-          auto v = static_cast<float>(static_cast<double>(x[i] - zx) * factor * gamma[i] + beta[i] / step);
+          float v = static_cast<float>(x[i] - zx) * f * static_cast<float>(gamma[i]) +
+                    static_cast<float>(beta[i]) * b;
           v = v < lo ? lo : v;
           v = v > hi ? hi : v;
           y[i] = static_cast<T>(round_small(v) + zy);
