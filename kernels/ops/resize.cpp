@@ -67,10 +67,16 @@ std::vector<Tap> taps_of(int32_t in, int32_t out, const ResizeAttrs& attr) {
   return taps;
 }
 
+// Rows and columns have a table entry each, which must not become large next to the image itself.
+constexpr int32_t kMostRows = 1 << 20;
+
 template <class T>
 KernelResult bilinear(const NodeDesc& n) {
   const Shape in = n.in[0].shape, out = n.out[0].shape;
   if (out.elements() == 0) return make_kernel([](const RunArgs&) { return Status(); });
+  if (out[1] > kMostRows || out[2] > kMostRows)
+    return Status::exhausted(
+        fmt::format("an image of {} x {} pixels; at most {} on a side", out[1], out[2], kMostRows));
   const auto& attr = n.attr<ResizeAttrs>();
   const auto ys = taps_of(in[1], out[1], attr), xs = taps_of(in[2], out[2], attr);
   return make_kernel([=](const RunArgs& args) -> Status {
