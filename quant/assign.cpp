@@ -136,6 +136,8 @@ class Assigner {
     if (rule.kind == Kind::keep && rule.a >= 0 && value.dtype != static_cast<DType>(rule.a))
       return fmt::format("has an int8 form only from {}, '{}' is {}", name_of(static_cast<DType>(rule.a)),
                          value.name, name_of(value.dtype));
+    if (rule.kind == Kind::weights && value.is_constant() && !is_float(value.dtype))
+      return fmt::format("weights '{}' are {} already", value.name, name_of(value.dtype));
     if (!is_float(value.dtype)) return {};
     if (value.dtype != DType::float32)
       return fmt::format("tensor '{}' is {}", value.name, name_of(value.dtype));

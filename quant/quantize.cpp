@@ -6,6 +6,7 @@
 
 #include "quant/materialize.hpp"
 #include "quant/pipeline.hpp"
+#include "quant/reals.hpp"
 #include "quant/verify.hpp"
 #include "runtime/rewrite/equalize.hpp"
 #include "runtime/rewrite/patterns.hpp"
@@ -23,6 +24,36 @@ Status refuse_quantized(const Graph& g) {
       return Status::invalid(fmt::format("is quantized already: tensor '{}' is {} with scale {:g}", v.name,
                                          name_of(v.dtype), v.quant.scale()));
   return {};
+}
+
+// Weights that are int8 next to float activations (a dynamic-range model) become the floats they stand for,
+// so that the operators can become int8 as a whole. Rounded again to their own scale they are what they were.
+void widen_hybrid_weights(Graph& g) {
+  std::map<ValueId, ValueId> wide;
+  for (Node& n : g.nodes) {
+    const OpSpec* spec = find_spec(n.kind);
+    if (spec == nullptr || n.outputs.empty() || n.outputs[0] == kNoValue ||
+        g.value(n.outputs[0]).dtype != DType::float32)
+      continue;
+    const QuantRule& rules = quant_rule(*spec, n);
+    for (size_t i = 0; rules.has_int8 && i < n.inputs.size(); ++i) {
+      const ValueId v = n.inputs[i];
+      if (v == kNoValue || rules.input(i).kind != TensorRule::Kind::weights) continue;
+      if (!g.value(v).is_constant() || g.value(v).dtype != DType::int8 || g.value(v).quant.empty()) continue;
+      const auto [at, fresh] = wide.try_emplace(v, kNoValue);
+      if (fresh) {
+        Value real = g.value(v);
+        std::vector<float> reals;
+        to_reals(real.view(), reals);
+        real.dtype = DType::float32;
+        real.quant = {};
+        real.constant = Constant::of(reals);
+        at->second = g.add_value(std::move(real));
+      }
+      n.inputs[i] = at->second;
+    }
+  }
+  remove_dead(g);
 }
 
 // Equalization is worth it when it changes the ratio of two channels' ranges by this factor or more.
@@ -174,6 +205,7 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
     OCTET_ASSIGN(report, unroll(*model, keep));
   }
   Graph& g = model->main();
+  if (recipe.scheme == Scheme::int8) widen_hybrid_weights(g);
   OCTET_ASSIGN(const FusionReport fused, fuse(g));
   report.append(fused);
   if (recipe.scheme == Scheme::int8) {

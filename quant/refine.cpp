@@ -165,9 +165,11 @@ std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quanti
     if (!c.ok() || c->g.empty()) continue;
     WeightSite s;
     s.weights = n.input(c->slots.w);
-    const ValueId x = real.input(c->slots.x);
+    const ValueId x = real.input(c->slots.x), w = real.input(c->slots.w);
     if (!is_own(s.weights, DType::int8) || x == kNoValue || f.value(x).is_constant()) continue;
-    s.real = &f.value(real.input(c->slots.w));
+    // Weights that were int8 already, next to float activations, stay what they are.
+    if (!f.value(w).is_constant() || f.value(w).dtype != DType::float32) continue;
+    s.real = &f.value(w);
     if (const ValueId b = n.input(c->slots.bias); is_own(b, DType::int32)) s.bias = b;
     s.input_slot = c->slots.x;
     s.windows = {x, c->g, g.value(n.input(c->slots.x)).quant.at()};

@@ -269,6 +269,9 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
     if (input.is_constant())
       model_.notes.push_back(fmt::format("ignored the data that graph input '{}' has", input.name));
     input.constant = Constant();
+    if (input.is_variable)
+      model_.notes.push_back(fmt::format("took graph input '{}' for no variable", input.name));
+    input.is_variable = false;
   }
   // A tensor of no elements needs no data, so an empty buffer is all a constant of that shape has. It is a
   // constant when something reads it and nothing else provides it.

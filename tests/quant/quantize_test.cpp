@@ -75,6 +75,25 @@ TEST_CASE("the same model, data and recipe give the same bytes") {
   CHECK(*a == *b);
 }
 
+TEST_CASE("a model with int8 weights and float activations becomes int8 throughout, with the same weights") {
+  GraphBuilder b(4);
+  const ValueId x = b.input("x", {1, 8, 8, 3});
+  const ValueId w = b.raw("w", DType::int8, {4, 1, 1, 3},
+                          Constant::of(std::vector<int8_t>{127, -3, 50, 12, 127, 0, -127, 5, 60, 1, 2, -127}),
+                          Quantization::per_channel(0, {{0.01f, 0}, {0.02f, 0}, {0.03f, 0}, {0.04f, 0}}));
+  b.output(b.op(OpKind::CONV_2D, {x, w, b.random({4})}, Conv2DAttrs{}), "y");
+  const Model m = model_of(b.build());
+  Recipe recipe;
+  recipe.rounding = Rounding::nearest;
+  const QuantizeResult q = quantized(m, recipe);
+  CHECK(q.report.ops_float == 0);
+  const Graph& g = q.model->main();
+  for (const Value& v : g.values)
+    if (v.name == "w")
+      CHECK(std::ranges::equal(v.constant.as<int8_t>(), m.main().value(w).constant.as<int8_t>()));
+  CHECK(q.report.error->sqnr_db > 35);
+}
+
 TEST_CASE("integer inputs and outputs on request") {
   const Model m = model_of(small_net().build());
   for (const auto& [io, type] : {std::pair{Io::int8, DType::int8}, {Io::uint8, DType::uint8}}) {

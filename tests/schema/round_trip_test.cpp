@@ -35,6 +35,17 @@ TEST_CASE("round trip: everything the format can say") {
   }
 }
 
+TEST_CASE("a graph input that is marked as a variable is read as an input") {
+  Model m = test::runnable_model();
+  m.main().value(m.main().inputs[0]).is_variable = true;
+  const auto back = read_back(m);
+  REQUIRE_MESSAGE(back.ok(), back.status().message());
+  const Graph& g = (*back)->main();
+  CHECK(!g.value(g.inputs[0]).is_variable);
+  CHECK((*back)->notes ==
+        std::vector<std::string>{"took graph input '" + g.value(g.inputs[0]).name + "' for no variable"});
+}
+
 TEST_CASE("round trip: from .tflite to .circle and back") {
   const Model original = test::rich_model();
   Model m = original;
