@@ -78,8 +78,8 @@ test_native() {
   build_tree build native
   run_programs native build
   # Sanitizers make gcc's own warnings unreliable, and they were errors in the normal build already.
-  build_tree build-asan native -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized \
-    -Dwerror=false -Dcpp_args=-fno-sanitize-recover=undefined
+  build_tree build-asan native -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=false \
+    -Dwerror=false -Dcpp_args=-fno-sanitize-recover=undefined,-g1
   run_programs 'address and undefined-behaviour sanitizers' build-asan --timeout-multiplier 4
   run_check format check_format
   run_check lint tidy build
@@ -106,9 +106,10 @@ fake_root() {
   done >"$dir/proc/cpuinfo"
 }
 
-# test_emulated TARGET: the same programs for each CPU model, because XNNPACK has other kernels for each.
+# test_emulated TARGET: all programs on one CPU model, and those that depend on the CPU on each other one,
+# because XNNPACK has other kernels for each.
 test_emulated() {
-  local target=$1 dir=build-$1 models model
+  local target=$1 dir=build-$1 models model suite=()
   target_vars "$target"
   case $target in
     aarch64) models='cortex-a53 fake:cortex-a53 max' ;;
@@ -122,7 +123,8 @@ test_emulated() {
       export OCTET_QEMU_ROOT=$root/$dir/root-$QEMU_CPU
       fake_root "$OCTET_QEMU_ROOT" "$triplet" "$QEMU_CPU"
     fi
-    run_programs "$target ${model/fake:/as a real }" "$dir" --timeout-multiplier 10
+    run_programs "$target ${model/fake:/as a real }" "$dir" --timeout-multiplier 10 "${suite[@]}"
+    suite=(--suite cpu)
   done
   closing_line
 }
