@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/quant_math.hpp"
+#include "quant/reals.hpp"
 
 namespace octet {
 namespace {
@@ -92,8 +93,8 @@ void MomentsTap::on_value(ValueId id, const ConstTensorView& view) {
   for (size_t i : readers_[static_cast<size_t>(id)]) {
     WindowMoments& m = moments_[i];
     // A sample of another size has windows of its own; it is left out.
-    if (view.shape.elements() == m.g().batch * m.g().pixels_in() * m.g().in_channels)
-      add(m, static_cast<const float*>(view.data));
+    if (view.shape.elements() == m.g().batch * m.g().pixels_in() * m.g().in_channels && all_finite(view))
+      add(m, view.as<float>());
   }
 }
 

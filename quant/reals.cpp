@@ -1,5 +1,7 @@
 #include "quant/reals.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -88,6 +90,12 @@ Result<ConstTensorView> convert(const ConstTensorView& v, DType type, const Quan
   }
   result.data = storage.data();
   return result;
+}
+
+bool all_finite(const ConstTensorView& view) {
+  if (view.dtype != DType::float32) return true;
+  const auto* x = view.as<float>();
+  return std::all_of(x, x + view.elements(), [](float v) { return std::isfinite(v); });
 }
 
 }  // namespace octet

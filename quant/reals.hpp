@@ -17,4 +17,7 @@ void to_reals(const ConstTensorView& view, std::vector<float>& reals);
 Result<ConstTensorView> convert(const ConstTensorView& view, DType type, const Quantization& quant,
                                 std::vector<std::byte>& storage);
 
+// False when float elements are NaN or Inf.
+bool all_finite(const ConstTensorView& view);
+
 }  // namespace octet

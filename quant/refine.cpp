@@ -1,5 +1,6 @@
 // Weights and biases of a quantized graph, set anew with what real samples show.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "kernels/op_spec.hpp"
@@ -30,12 +31,13 @@ Constant shifted(const Value& bias, const std::vector<double>& lack) {
     const auto old = bias.constant.as<float>();
     std::vector<float> b(old.begin(), old.end());
     for (size_t c = 0; c < b.size(); ++c)
-      b[c] = static_cast<float>(static_cast<double>(b[c]) + lack[c]);
+      if (std::isfinite(lack[c])) b[c] = static_cast<float>(static_cast<double>(b[c]) + lack[c]);
     return Constant::of(b);
   }
   const auto old = bias.constant.as<int32_t>();
   std::vector<int32_t> b(old.begin(), old.end());
   for (size_t c = 0; c < b.size(); ++c) {
+    if (!std::isfinite(lack[c])) continue;  // an infinite value in the data
     const auto scale = static_cast<double>(bias.quant.at(c).scale);
     b[c] = saturate<int32_t>(static_cast<double>(b[c]) + round_even(lack[c] / scale));
   }
@@ -48,7 +50,8 @@ std::vector<double> difference(std::vector<double> a, const std::vector<double>&
   return a;
 }
 
-// Calls f with samples from all over the data, `most` at most; it returns false when it needs no more.
+// Calls f with samples from all over the data, `most` at most and none with NaN or Inf; it returns true when
+// it needs no more.
 template <class F>
 Status each_sample(SampleSource& samples, int64_t most, const F& f) {
   const int64_t size = samples.size();
@@ -58,7 +61,7 @@ Status each_sample(SampleSource& samples, int64_t most, const F& f) {
   for (int64_t i = 0, taken = 0; taken < most; ++i) {
     OCTET_ASSIGN(const bool more, samples.next(sample));
     if (!more) break;
-    if (i % stride != 0) continue;
+    if (i % stride != 0 || !std::all_of(sample.begin(), sample.end(), all_finite)) continue;
     OCTET_ASSIGN(const bool enough, f(sample));
     if (enough) break;
     ++taken;

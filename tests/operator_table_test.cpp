@@ -1,6 +1,6 @@
-// docs/OPERATORS.md lists what Octet knows of each operator. This test works the table out anew, from the specs
-// and from which implementation takes which of the conformance cases, and compares; with OCTET_WRITE_TABLE=1
-// it writes the page.
+// docs/OPERATORS.md lists what Octet knows of each operator. This test works the table out anew, from the
+// specs and from which implementation takes which of the conformance cases, and compares; with
+// OCTET_WRITE_TABLE=1 it writes the page.
 #include <algorithm>
 #include <cstdlib>
 #include <doctest/doctest.h>
@@ -108,7 +108,8 @@ std::string line_of(OpKind kind, const Row& row) {
   if (is_run_by_executor(kind)) float32 = "runtime";
   return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |", name_of(kind),
                      code < 0 ? fmt::format("circle {}", code) : std::to_string(code), float32,
-                     cell(row.int8), cell(row.uint8), fmt::join(row.other, ", "), int8_text(spec), spec.notes);
+                     cell(row.int8), cell(row.uint8), fmt::join(row.other, ", "), int8_text(spec),
+                     spec.notes);
 }
 
 const char* const kHead =

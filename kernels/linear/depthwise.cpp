@@ -11,6 +11,17 @@ namespace {
 
 constexpr int64_t kMaxTaps = 256;
 
+// int8 weights that are bytes also without their zero points.
+bool fits_bytes(const NodeDesc& n, const Convolution& c) {
+  if (c.num.form != Form::int8) return false;
+  const auto w = n.in[c.slots.w].as<int8_t>();
+  for (size_t i = 0; i < w.size(); ++i) {
+    const int32_t v = w[i] - c.num.w_zero[i % static_cast<size_t>(c.g.out_channels)];
+    if (v < -128 || v > 127) return false;
+  }
+  return true;
+}
+
 // The taps of neighbouring output pixels lie at equal distances, so one list of offsets serves a whole run of
 // pixels. Where the window leaves the input, taps read from a row of zero points instead: the inner loop has
 // no branches. With a multiplier, every input channel is first repeated as often as it has outputs.
@@ -21,7 +32,10 @@ class Depthwise final : public Kernel {
     multiplier_ = g.out_channels / g.in_channels;
     element_ = c_.num.form == Form::float32 ? sizeof(float) : 1;
     is_float_ = c_.num.form == Form::float32;
-    taps_ = is_float_ ? g.taps() : (g.taps() + 1) / 2 * 2;
+    const DepthwiseKernels& k = depthwise_kernels();
+    quads_ = k.s8_quads != nullptr && fits_bytes(n, c_);
+    const int64_t together = is_float_ ? 1 : quads_ ? 4 : 2;
+    taps_ = (g.taps() + together - 1) / together * together;
     const int64_t channels = (g.out_channels + kLanes - 1) / kLanes * kLanes;
     // The row of pixels that stands for padding: as long as one of the input, because a run of output
     // pixels steps along it, too.
@@ -33,8 +47,8 @@ class Depthwise final : public Kernel {
       pack<int8_t>(n, channels);
     else
       pack<uint8_t>(n, channels);
-    const DepthwiseKernels& k = depthwise_kernels();
-    row_ = is_float_ ? k.f32 : c_.num.form == Form::int8 ? k.s8 : k.u8;
+    if (quads_ && g.stride[2] == 1 && g.dilation[2] == 1) pack_pairs(n, channels);
+    row_ = is_float_ ? k.f32 : quads_ ? k.s8_quads : c_.num.form == Form::int8 ? k.s8 : k.u8;
   }
 
   size_t workspace_bytes() const override {
@@ -63,9 +77,10 @@ class Depthwise final : public Kernel {
     const Geometry& g = c_.g;
     const auto* w = static_cast<const T*>(n.in[c_.slots.w].data);
     const auto* bias = c_.num.has_bias ? static_cast<const int32_t*>(n.in[c_.slots.bias].data) : nullptr;
-    weights_.assign(static_cast<size_t>(channels * taps_) * sizeof(int16_t), std::byte{0});
+    weights_.assign(static_cast<size_t>(channels * taps_) * weight_bytes(), std::byte{0});
     bias_.assign(static_cast<size_t>(channels) * sizeof(int32_t), std::byte{0});
     auto* packed = reinterpret_cast<int16_t*>(weights_.data());
+    auto* packed_bytes = reinterpret_cast<int8_t*>(weights_.data());
     auto* sums = reinterpret_cast<int32_t*>(bias_.data());
     scale_.assign(static_cast<size_t>(channels), 0.0f);
     for (int64_t c = 0; c < g.out_channels; ++c) {
@@ -73,12 +88,59 @@ class Depthwise final : public Kernel {
       int64_t sum = 0;
       for (int64_t t = 0; t < g.taps(); ++t) {
         const int32_t v = static_cast<int32_t>(w[t * g.out_channels + c]) - c_.num.w_zero[i];
-        packed[c / kLanes * kLanes * taps_ + depthwise_index(t, c % kLanes)] = static_cast<int16_t>(v);
+        const int64_t block = c / kLanes * kLanes * taps_;
+        if (quads_)
+          packed_bytes[block + depthwise_quad_index(t, c % kLanes)] = static_cast<int8_t>(v);
+        else
+          packed[block + depthwise_index(t, c % kLanes)] = static_cast<int16_t>(v);
         sum += v;
       }
       // sum((x - zx) * w) = sum(x * w) - zx * sum(w); octet_depthwise() has checked that nothing overflows.
-      sums[i] = static_cast<int32_t>((bias != nullptr ? bias[i] : 0) - c_.num.x_zero * sum);
+      const int32_t zero = c_.num.x_zero + (quads_ ? 128 : 0);
+      sums[i] = static_cast<int32_t>((bias != nullptr ? bias[i] : 0) - zero * sum);
       scale_[i] = static_cast<float>(c_.num.scale[i]);
+    }
+  }
+
+  // Two neighbouring pixels of stride 1 read kernel width + 1 input pixels of a row: fours of these have
+  // weights for the first pixel and, one tap later, for the second.
+  void pack_pairs(const NodeDesc& n, int64_t channels) {
+    const Geometry& g = c_.g;
+    const auto* w = static_cast<const int8_t*>(n.in[c_.slots.w].data);
+    fours_ = (g.kernel[2] + 1 + 3) / 4;
+    if (g.kernel[1] * fours_ * 4 >= kMaxTaps) {
+      fours_ = 0;
+      return;
+    }
+    pair_weights_.assign(static_cast<size_t>(channels / kLanes * pair_block_bytes()), std::byte{0});
+    for (int64_t c = 0; c < g.out_channels; ++c)
+      for (int64_t kh = 0; kh < g.kernel[1]; ++kh)
+        for (int64_t i = 0; i <= g.kernel[2]; ++i)
+          for (int64_t second : {0, 1}) {
+            const int64_t kw = i - second;
+            if (kw < 0 || kw >= g.kernel[2]) continue;
+            const int32_t v =
+                w[(kh * g.kernel[2] + kw) * g.out_channels + c] - c_.num.w_zero[static_cast<size_t>(c)];
+            const int64_t four = kh * fours_ + i / 4;
+            pair_weights_[static_cast<size_t>(c / kLanes * pair_block_bytes() +
+                                              ((four * 2 + second) * kLanes + c % kLanes) * 4 + i % 4)] =
+                static_cast<std::byte>(v);
+          }
+  }
+  int64_t pair_block_bytes() const { return c_.g.kernel[1] * fours_ * 2 * kLanes * 4; }
+
+  // Offsets of the input pixels that output pixels (oh, ow) and (oh, ow + 1) read.
+  void fill_pair_offsets(int64_t oh, int64_t ow, const std::byte* image, ptrdiff_t* offsets) const {
+    const Geometry& g = c_.g;
+    for (int64_t kh = 0; kh < g.kernel[1]; ++kh) {
+      const auto ih = g.source(1, oh, kh);
+      for (int64_t i = 0; i < fours_ * 4; ++i) {
+        // Those that make the number a multiple of four have zero weights.
+        const int64_t iw = ow - g.pad_before[2] + std::min(i, g.kernel[2]);
+        const std::byte* from = ih ? image + (*ih * g.in[2] + iw) * pixel_bytes() : zeros_.data();
+        offsets[kh * fours_ * 4 + i] =
+            static_cast<ptrdiff_t>(reinterpret_cast<intptr_t>(from) - reinterpret_cast<intptr_t>(image));
+      }
     }
   }
 
@@ -140,21 +202,23 @@ class Depthwise final : public Kernel {
     ptrdiff_t offsets[kMaxTaps];
     const auto run = [&](int64_t from, int64_t count) {
       if (count <= 0) return;
-      fill_offsets(oh, from, image, offsets);
-      for (int64_t c = 0; c < g.out_channels; c += kLanes) {
-        const auto at = static_cast<size_t>(c);
-        row_({.base = image + at * element_,
-              .step = static_cast<ptrdiff_t>(g.stride[2] * pixel_bytes()),
-              .offsets = offsets,
-              .taps = taps_,
-              .pixels = count,
-              .weights = weights_.data() + at * static_cast<size_t>(taps_) * weight_bytes(),
-              .bias = bias_.data() + at * sizeof(int32_t),
-              .requant = requant(at),
-              .out = out + from * pixel_bytes() + static_cast<int64_t>(at * element_),
-              .out_step = static_cast<ptrdiff_t>(pixel_bytes()),
-              .width = std::min(kLanes, g.out_channels - c)});
+      if (fours_ != 0 && count >= 2) {
+        fill_pair_offsets(oh, from, image, offsets);
+        const int64_t even = count / 2 * 2, taps = g.kernel[1] * fours_ * 4;
+        const auto block = static_cast<size_t>(pair_block_bytes());
+        for (int64_t c = 0; c < g.out_channels; c += kLanes) {
+          DepthwiseRow r = part(c, from, even, image, out, offsets);
+          r.taps = taps;
+          r.weights = pair_weights_.data() + static_cast<size_t>(c / kLanes) * block;
+          depthwise_kernels().s8_pairs(r);
+        }
+        from += even;
+        count -= even;
+        if (count == 0) return;
       }
+      fill_offsets(oh, from, image, offsets);
+      for (int64_t c = 0; c < g.out_channels; c += kLanes)
+        row_(part(c, from, count, image, out, offsets));
     };
     // Columns [left, right) have all their taps inside the input's width and make one run.
     const int64_t left = std::min(g.out[2], (g.pad_before[2] + g.stride[2] - 1) / g.stride[2]);
@@ -167,6 +231,23 @@ class Depthwise final : public Kernel {
       run(ow, 1);
   }
 
+  // `count` output pixels from column `from` of a row, kLanes channels from `c`.
+  DepthwiseRow part(int64_t c, int64_t from, int64_t count, const std::byte* image, std::byte* out,
+                    const ptrdiff_t* offsets) const {
+    const auto at = static_cast<size_t>(c);
+    return {.base = image + at * element_,
+            .step = static_cast<ptrdiff_t>(c_.g.stride[2] * pixel_bytes()),
+            .offsets = offsets,
+            .taps = taps_,
+            .pixels = count,
+            .weights = weights_.data() + at * static_cast<size_t>(taps_) * weight_bytes(),
+            .bias = bias_.data() + at * sizeof(int32_t),
+            .requant = requant(at),
+            .out = out + from * pixel_bytes() + static_cast<int64_t>(at * element_),
+            .out_step = static_cast<ptrdiff_t>(pixel_bytes()),
+            .width = std::min(kLanes, c_.g.out_channels - c)};
+  }
+
   Requant requant(size_t at) const {
     if (is_float_) {
       const RealRange r = range_of(c_.num.act);
@@ -176,14 +257,18 @@ class Depthwise final : public Kernel {
     return {scale_.data() + at, static_cast<float>(c_.num.bounds.lo - z),
             static_cast<float>(c_.num.bounds.hi - z), z};
   }
-  size_t weight_bytes() const { return is_float_ ? sizeof(float) : sizeof(int16_t); }
+  size_t weight_bytes() const {
+    return is_float_ ? sizeof(float) : quads_ ? sizeof(int8_t) : sizeof(int16_t);
+  }
   int64_t pixel_bytes() const { return c_.g.out_channels * static_cast<int64_t>(element_); }
 
   Convolution c_;
   int64_t multiplier_ = 1, taps_ = 0;
   size_t element_ = 1;
   bool is_float_ = false;
-  std::vector<std::byte> zeros_, weights_, bias_;
+  bool quads_ = false;  // weights are bytes, four taps together
+  int64_t fours_ = 0;   // of input pixels in a row of the kernel for pairs; 0: it is not used
+  std::vector<std::byte> zeros_, weights_, pair_weights_, bias_;
   std::vector<float> scale_;
   void (*row_)(const DepthwiseRow&) = nullptr;
 };
@@ -208,6 +293,10 @@ Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
         return Status::declined("a bias near the limits of int32");
   }
   return {};
+}
+
+bool has_fast_depthwise(const Convolution& c) {
+  return c.num.form == Form::int8 && depthwise_kernels().s8_quads != nullptr;
 }
 
 KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c) {

@@ -193,6 +193,7 @@ const DepthwiseKernels& depthwise_kernels() {
 #if defined(__x86_64__) || defined(__i386__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       k = {avx2<int8_t>, avx2<uint8_t>, avx2_float};
+    add_vnni_depthwise(k);
 #endif
     return k;
   }();

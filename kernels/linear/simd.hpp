@@ -49,12 +49,26 @@ inline constexpr int64_t depthwise_index(int64_t t, int64_t c) {
 }
 #endif
 
+// Where the weight of tap `t` and lane `c` lies in an int8 block: taps side by side in fours, for
+// instructions that add four products of bytes.
+inline constexpr int64_t depthwise_quad_index(int64_t t, int64_t c) {
+  return (t / 4 * kLanes + c) * 4 + t % 4;
+}
+
 struct DepthwiseKernels {
   void (*s8)(const DepthwiseRow&);
   void (*u8)(const DepthwiseRow&);
   void (*f32)(const DepthwiseRow&);  // weights [tap][kLanes]
+  // int8 with int8 weights in the order of depthwise_quad_index(), taps a multiple of four; multiplies x +
+  // 128. nullptr where the CPU has no such instruction.
+  void (*s8_quads)(const DepthwiseRow&) = nullptr;
+  // The same for pairs of neighbouring pixels that read the same four taps: after the weights of each four
+  // for the first pixel of a pair come those for the second. `pixels` is even.
+  void (*s8_pairs)(const DepthwiseRow&) = nullptr;
 };
 const DepthwiseKernels& depthwise_kernels();
+// Fills in what multiplies bytes, where this CPU can.
+void add_vnni_depthwise(DepthwiseKernels& k);
 
 // ---------------------------------------------------------------------------------------------------------
 // Matrix products of bytes. Both sides are widened to int16 with their zero points taken off and packed into

@@ -73,7 +73,7 @@ constexpr int64_t kXnnpackTaps = 25;
 KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   OCTET_ASSIGN(const linear::Convolution c, convolution(n));
   const int64_t multiplier = c.g.group_out();
-  const bool kernel_exists = multiplier == 1 && c.g.taps() <= kXnnpackTaps;
+  const bool kernel_exists = multiplier == 1 && c.g.taps() <= kXnnpackTaps && !linear::has_fast_depthwise(c);
   if (!kernel_exists && multiplier < 8 && linear::covers_depthwise(n, c).ok())
     return Status::declined("our own kernel is faster");
   return xnn::convolution(n, c, true, pool);
