@@ -79,7 +79,7 @@ test_native() {
   run_programs native build
   # Sanitizers make gcc's own warnings unreliable, and they were errors in the normal build already.
   build_tree build-asan native -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=false \
-    -Dwerror=false -Dcpp_args=-fno-sanitize-recover=undefined,-g1
+    -Dwerror=false "-Dcpp_args=['-fno-sanitize-recover=undefined', '-g1']"
   run_programs 'address and undefined-behaviour sanitizers' build-asan --timeout-multiplier 4
   run_check format check_format
   run_check lint tidy build
