@@ -113,9 +113,7 @@ Status gather(const Args& args, Context& context) {
           fmt::format("{}: holds {} samples, the data has {}", args.output, so_far.samples(), mine));
   }
   // The first sample of the calibration itself is an error at once, not after hours: is the output writable?
-  {
-    OCTET_ASSIGN(const auto probe, OutputFile::create(args.output));
-  }
+  { OCTET_ASSIGN(const auto probe, OutputFile::create(args.output)); }
   {
     ProgressBar bar("calibrating");
     int64_t done = so_far.samples();
@@ -161,8 +159,9 @@ Action add_calibrate(CLI::App& app) {
   add_calibration_recipe(app, args->recipe);
   add_data_options(app, args->data);
   app.footer(
-      "Statistics belong to the model as it is after fusion: use the same --recipe and --no-equalize for "
-      "quantize.\nJSON: samples, observer, values[{name, min, max, range[2]}], oddities[]");
+      "Statistics belong to the model as it is after fusion: use the same --recipe, --no-equalize and "
+      "--no-spare-channels for quantize.\nJSON: samples, observer, values[{name, min, max, range[2]}], "
+      "oddities[]");
   return [args](Context& context) { return run(*args, context); };
 }
 

@@ -38,6 +38,7 @@ Result<Recipe> RecipeArgs::recipe() const {
   r.keep_float.insert(r.keep_float.end(), keep_float.begin(), keep_float.end());
   if (per_tensor) r.per_channel = false;
   if (no_equalize) r.equalize = false;
+  if (no_spare_channels) r.spare_channels = false;
   if (!rounding.empty()) {
     OCTET_ASSIGN(r.rounding, rounding_of(rounding));
   }
@@ -52,6 +53,8 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
                  "How a tensor's range is chosen (default " + std::string(kDefaultObserver) + ")")
       ->check(CLI::IsMember(observers()));
   app.add_flag("--no-equalize", args.no_equalize, "Don't equalize weights between layers first");
+  app.add_flag("--no-spare-channels", args.no_spare_channels,
+               "Don't use channels that are always 0 as finer copies of others");
 }
 
 void add_recipe_options(CLI::App& app, RecipeArgs& args) {

@@ -13,7 +13,7 @@ namespace octet {
 struct RecipeArgs {
   std::string file, observer, scheme, io, rounding;
   std::vector<std::string> keep_float;
-  bool per_tensor = false, no_equalize = false, no_bias_correction = false;
+  bool per_tensor = false, no_equalize = false, no_spare_channels = false, no_bias_correction = false;
   double min_sqnr_db = 0;
 
   Result<Recipe> recipe() const;

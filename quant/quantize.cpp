@@ -11,6 +11,7 @@
 #include "runtime/rewrite/equalize.hpp"
 #include "runtime/rewrite/patterns.hpp"
 #include "runtime/rewrite/rewriter.hpp"
+#include "runtime/rewrite/spare_channels.hpp"
 #include "runtime/rewrite/unroll.hpp"
 #include "schema/flatbuffer/format.hpp"
 
@@ -223,6 +224,10 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
       equalized_graph = true;
       report.append(pairs);
     }
+  }
+  if (recipe.scheme == Scheme::int8 && recipe.spare_channels) {
+    OCTET_ASSIGN(const FusionReport spare, use_spare_channels(g));
+    report.append(spare);
   }
   PreparedModel prepared;
   prepared.input_bytes = source.file_bytes;

@@ -82,6 +82,7 @@ constexpr std::array kKeys = {
         }},
     Key{"per_channel", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.per_channel); }},
     Key{"equalize", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.equalize); }},
+    Key{"spare_channels", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.spare_channels); }},
     Key{"rounding",
         [](const nlohmann::json& value, Recipe& recipe) -> Status {
           OCTET_ASSIGN(const std::string name, read_string(value));
@@ -157,11 +158,11 @@ Result<Recipe> Recipe::load(const std::string& path) {
 
 std::string Recipe::to_json() const {
   nlohmann::ordered_json json = {
-      {"scheme", name_of(scheme)},     {"observer", observer},
-      {"per_channel", per_channel},    {"io", name_of(io)},
-      {"keep_float", keep_float},      {"equalize", equalize},
-      {"rounding", name_of(rounding)}, {"bias_correction", bias_correction},
-      {"min_sqnr_db", min_sqnr_db},
+      {"scheme", name_of(scheme)},          {"observer", observer},
+      {"per_channel", per_channel},         {"io", name_of(io)},
+      {"keep_float", keep_float},           {"equalize", equalize},
+      {"spare_channels", spare_channels},   {"rounding", name_of(rounding)},
+      {"bias_correction", bias_correction}, {"min_sqnr_db", min_sqnr_db},
   };
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

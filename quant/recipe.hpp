@@ -47,7 +47,8 @@ struct Recipe {
   // Operators to leave in float: globs (* and ?) on the operator's name or kind; several names of fused
   // operators match if one does.
   std::vector<std::string> keep_float;
-  bool equalize = true;  // cross-layer equalization before calibration, where it helps
+  bool equalize = true;        // cross-layer equalization before calibration, where it helps
+  bool spare_channels = true;  // unused channels become copies of others (spare_channels.hpp)
   Rounding rounding = Rounding::compensated;
   bool bias_correction = true;  // shift biases by the mean error on the calibration data
   // Leave the worst operators in float until the output reaches this many dB; 0: never.

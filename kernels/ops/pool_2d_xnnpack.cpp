@@ -25,6 +25,7 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& threads) {
   if (p.batch * p.in_h * p.in_w * p.channels == 0) return Status::declined("nothing to compute");
   if (p.act.kind == Activation::Kind::tanh || p.act.kind == Activation::Kind::sign_bit)
     return Status::declined("the fused activation is not a clamp");
+  OCTET_TRY(xnn::row_table_fits(p.filter_h * p.filter_w, p.out_h * p.out_w));
   if (p.filter_h * p.filter_w == 1) return Status::declined("a window of one element");
   if (p.stride_h > p.filter_h || p.stride_w > p.filter_w)
     return Status::declined("a stride longer than the window");

@@ -20,6 +20,7 @@ KernelResult lower(const NodeDesc& n, ThreadPool& pool, const Calls<T>& calls) {
   const auto& attr = n.attr<ResizeAttrs>();
   const Shape &in = n.in[0].shape, &out = n.out[0].shape;
   if (out.elements() == 0) return Status::declined("nothing to resize");
+  OCTET_TRY(xnn::row_table_fits(4, int64_t{out[1]} * out[2]));
   // Without half_pixel_centers positions are index * scale, which XNNPACK calls the legacy mode.
   uint32_t flags = 0;
   // Its tables of pixel pointers and weights, 40 bytes a pixel, cost a fifth of the run time when they are

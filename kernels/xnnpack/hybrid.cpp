@@ -107,6 +107,7 @@ KernelResult hybrid_convolution(const NodeDesc& n, const Convolution& c, ThreadP
         std::make_unique<Hybrid>(std::move(op), bind, c.slots.x, g.batch, length, num.asymmetric, 0));
   }
 
+  OCTET_TRY(row_table_fits(g.taps(), g.pixels_out()));
 #if defined(__arm__)
   // The kernel slot that is broken for int8 convolutions of one output pixel (see linear.cpp) exists here,
   // too.

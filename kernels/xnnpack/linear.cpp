@@ -215,6 +215,7 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
   if (is_matrix_product(g) && !(depthwise && g.out_channels != 1))
     return fully_connected(n, num, c.slots, g.batch, g.terms(), g.out_channels, pool);
   if (hits_broken_arm_kernel(g, num.form)) return Status::declined("a single output pixel on 32-bit ARM");
+  OCTET_TRY(row_table_fits(g.taps(), g.pixels_out()));
 
   const TensorDesc &x = n.in[c.slots.x], &w = n.in[c.slots.w], &y = n.out[0];
   const auto top = to<uint32_t>(g.pad_before[1]), left = to<uint32_t>(g.pad_before[2]);
@@ -273,6 +274,7 @@ KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, Thr
   OCTET_TRY(check(n, num, c.slots));
   if (g.empty() || g.in_channels == 0 || g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (hits_broken_arm_kernel(g, num.form)) return Status::declined("a single output pixel on 32-bit ARM");
+  OCTET_TRY(row_table_fits(g.taps(), g.pixels_out()));
 
   // Output extent = stride * (in - 1) + kernel - padding + adjustment, with 0 <= adjustment < stride.
   uint32_t after[3] = {0, 0, 0}, adjust[3] = {0, 0, 0};

@@ -19,6 +19,11 @@ Status status_of(xnn_status s, std::string_view call);
 // The same, as Code::declined: for create and reshape calls, where another implementation may still do it.
 Status declined_of(xnn_status s, std::string_view call);
 
+// XNNPACK lists the address of every input row that a window reads, for all output pixels of an image, and
+// computes the size of that table unchecked: on 32 bits it wraps around. Declines where the table would be larger
+// than any sensible network's.
+Status row_table_fits(int64_t taps, int64_t pixels_out);
+
 struct Deleter {
   void operator()(xnn_operator_t op) const { xnn_delete_operator(op); }
 };

@@ -146,6 +146,14 @@ Parameters scaled_output(const LinearOp& op, const std::vector<double>& scale,
 
 }  // namespace
 
+Status set_parameters(GraphEditor& ed, NodeId n, const std::vector<double>& weights,
+                      const std::vector<double>& bias) {
+  const auto op = LinearOp::of(ed.graph(), ed.node(n));
+  if (!op) return Status::internal("not a linear operator");
+  const bool needed = std::any_of(bias.begin(), bias.end(), [](double b) { return b != 0; });
+  return store(ed, n, op->form(), weights, bias, needed);
+}
+
 Status scale_and_shift_output(GraphEditor& ed, NodeId n, const std::vector<double>& scale,
                               const std::vector<double>& shift) {
   const auto op = LinearOp::of(ed.graph(), ed.node(n));

@@ -46,6 +46,9 @@ class LinearOp {
   bool unpadded_ = false;
 };
 
+// Other weights and biases of the same shapes; a bias is added where there was none and it is not all 0.
+Status set_parameters(GraphEditor& ed, NodeId n, const std::vector<double>& weights,
+                      const std::vector<double>& bias);
 // y' = scale * y + shift per output channel, in double, into weights and bias. Declines when the result is
 // outside of float.
 Status scale_and_shift_output(GraphEditor& ed, NodeId n, const std::vector<double>& scale,

@@ -13,6 +13,7 @@ TEST_CASE("a recipe survives a round trip through JSON") {
   r.io = Io::uint8;
   r.keep_float = {"conv*", "SOFTMAX"};
   r.equalize = false;
+  r.spare_channels = false;
   r.rounding = Rounding::nearest;
   r.bias_correction = false;
   r.min_sqnr_db = 25.5;
@@ -29,9 +30,8 @@ TEST_CASE("mistakes in a recipe are named") {
       {"", "is not valid JSON"},
       {"[1]", "a recipe is a JSON object"},
       {R"({"schem": "int8"})",
-       "unknown key 'schem'; there are scheme, observer, io, per_channel, equalize, rounding, "
-       "bias_correction, keep_float, "
-       "min_sqnr_db"},
+       "unknown key 'schem'; there are scheme, observer, io, per_channel, equalize, spare_channels, rounding, "
+       "bias_correction, keep_float, min_sqnr_db"},
       {R"({"scheme": "int4"})",
        "'scheme': no scheme 'int4'; there are int8, int16x8, dynamic, weight-only, float16"},
       {R"({"scheme": 8})", "'scheme': is not a string"},
