@@ -42,9 +42,7 @@ class Quantizer {
     OCTET_ASSIGN(prepared_, prepare(*source_, recipe_).at(args_.model));
     if (!args_.files.empty()) OCTET_TRY(open_data());
     // A place that can't be written to is found out now rather than at the end.
-    {
-      OCTET_ASSIGN(const auto probe, OutputFile::create(args_.output));
-    }
+    { OCTET_ASSIGN(const auto probe, OutputFile::create(args_.output)); }
     OCTET_TRY(gather());
     OCTET_ASSIGN(QuantizeResult result, quantize_once());
     OCTET_TRY(reconsider_equalization(result));
@@ -101,7 +99,7 @@ class Quantizer {
     calibration_ = {};
     OCTET_TRY(gather());
     OCTET_ASSIGN(QuantizeResult plain, quantize_once());
-    if (plain.report.error && plain.report.error->sqnr_db > result.report.error->sqnr_db) {
+    if (plain.report.error && merit(prepared_, *plain.report.error) > merit(prepared, *result.report.error)) {
       result = std::move(plain);
       return {};
     }

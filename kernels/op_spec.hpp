@@ -216,8 +216,8 @@ struct QuantRule {
   std::vector<TensorRule> inputs, outputs;
   std::string_view why_not;
   std::vector<TensorRule> intermediates;  // an int8 node has exactly these
-  // Outputs that share a scale with an input are sums of its elements, not elements: what saturates in the
-  // input is missing in the output, even where the output itself could hold it.
+  // Outputs that share a scale with an input are computed from its elements, not elements: what saturates in
+  // the input is missing in the output, even where the output itself could hold it.
   bool mixes = false;
 
   static QuantRule of(std::vector<TensorRule> in, std::vector<TensorRule> out,

@@ -224,9 +224,10 @@ class Assigner {
       if (!is_int8(n)) continue;
       const Node& op = g_.nodes[n];
       std::vector<char> handed_on(op.inputs.size(), 0);
-      for (const PortClass& c : same_scale_ports(op, rules(static_cast<NodeId>(n))))
-        for (const Port& p : c)
-          if (!p.is_output) handed_on[p.index] = 1;
+      if (!rules(static_cast<NodeId>(n)).mixes)
+        for (const PortClass& c : same_scale_ports(op, rules(static_cast<NodeId>(n))))
+          for (const Port& p : c)
+            if (!p.is_output) handed_on[p.index] = 1;
       for (size_t i = 0; i < op.inputs.size(); ++i)
         if (is_moving(op.inputs[i]) && handed_on[i] == 0) groups_.set_computed_with(op.inputs[i]);
     }
@@ -263,15 +264,15 @@ class Assigner {
                                         [&](const Port& p) { return !p.is_output && is_moving(p.value); });
       for (const Port& p : c)
         if (!p.is_output && is_moving(p.value) && p.value != anchor->value)
-          groups_.join(p.value, anchor->value, how_to_join(n, p.value, inputs == 1));
+          groups_.join(p.value, anchor->value, how_to_join(p.value, inputs == 1));
     }
   }
 
-  Groups::Join how_to_join(NodeId n, ValueId input, bool only_one) {
+  Groups::Join how_to_join(ValueId input, bool only_one) {
     using Join = Groups::Join;
     if (uses_.consumers[static_cast<size_t>(input)].size() > 1 || groups_.is_computed_with(input))
       return Join::shared;
-    if (rules(n).mixes || g_.value(input).is_variable) return Join::whole;
+    if (g_.value(input).is_variable) return Join::whole;
     return only_one ? Join::selected : Join::contained;
   }
 

@@ -162,7 +162,7 @@ Status try_refinement(const PreparedModel& prepared, std::shared_ptr<Model>& qua
   auto refined = std::make_shared<Model>(*quantized);
   OCTET_TRY(refine_weights(prepared, refined->main(), sites, recipe, options));
   OCTET_ASSIGN(Comparison after, measure(prepared, *refined, options));
-  if (after.sqnr_db <= error.sqnr_db) return {};
+  if (merit(prepared, after) <= merit(prepared, error)) return {};
   quantized = std::move(refined);
   error = std::move(after);
   return {};
@@ -241,6 +241,29 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   prepared.fusion_text = report.to_string();
   prepared.model = std::move(model);
   return prepared;
+}
+
+double merit(const PreparedModel& prepared, const Comparison& error) {
+  const Graph& g = prepared.model->main();
+  std::map<std::string_view, double> db;
+  for (const TensorError& e : error.layers)
+    if (e.real) db[e.name] = e.sqnr_db;
+  const Uses uses = uses_of(g);
+  double sum = 0, count = 0;
+  for (size_t i = 0; i < g.outputs.size() && i < error.outputs.size(); ++i) {
+    if (!error.outputs[i].real) continue;
+    double v = error.outputs[i].sqnr_db;
+    const NodeId n = uses.producer[static_cast<size_t>(g.outputs[i])];
+    if (n >= 0) {
+      const Node& last = g.nodes[static_cast<size_t>(n)];
+      const bool squashes =
+          last.kind == OpKind::SOFTMAX || last.kind == OpKind::LOG_SOFTMAX || last.kind == OpKind::LOGISTIC;
+      if (const auto it = db.find(g.value(last.inputs[0]).name); squashes && it != db.end()) v = it->second;
+    }
+    sum += v;
+    count += 1;
+  }
+  return count > 0 ? sum / count : error.sqnr_db;
 }
 
 Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,

@@ -52,6 +52,10 @@ struct QuantizeResult {
   QuantizeReport report;
 };
 
+// What choices between two results are made by: the mean SQNR of the outputs, in dB; of a classifier's scores
+// in front of the exponential, which blows up the few samples where classes are close and hides all others.
+double merit(const PreparedModel& prepared, const Comparison& error);
+
 struct QuantizeOptions {
   int threads = 1;
   // Data to correct biases with and to measure the result on; without it neither is done.

@@ -14,7 +14,7 @@
 namespace octet {
 namespace {
 
-constexpr int64_t kRefineSamples = 256;
+constexpr int64_t kRefineSamples = 128;
 constexpr int64_t kLockstepBytes = int64_t{64} << 20;
 
 // The scales of a site's weights, one per output channel.

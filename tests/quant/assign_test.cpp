@@ -156,6 +156,22 @@ TEST_CASE("a selection's own range is enough, unless the input's is about the sa
   CHECK(joined({-4, 4}, {-1, 1}, Join::whole) == Range{-4, 4});
 }
 
+TEST_CASE("what is averaged keeps its range, whatever the averages are used for") {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 4, 2});
+  const ValueId y = b.op(OpKind::MUL, {x, b.scalar(1)});
+  Pool2DAttrs global;
+  global.filter_h = global.filter_w = 4;
+  global.padding = Padding::Kind::valid;
+  const ValueId p = b.op(OpKind::AVERAGE_POOL_2D, {y}, global);
+  const ValueId r = b.reshape(p, {1, 2});
+  b.output(b.op(OpKind::TANH, {r}), "y");
+  const Assigned t(b);
+  CHECK(t.of(y) == t.of(r));
+  // Samples lie in [-1, 1), averages of 16 of them in a good part of that.
+  CHECK(t.of(y).scale() > 1.8f / 255);
+}
+
 TEST_CASE("what only the least element is taken of needs no positive half") {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 4, 16});
