@@ -210,7 +210,7 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   OCTET_ASSIGN(const FusionReport fused, fuse(g));
   report.append(fused);
   if (recipe.scheme == Scheme::int8) {
-    OCTET_ASSIGN(const FusionReport channels, make_depthwise(g));
+    OCTET_ASSIGN(const FusionReport channels, round_once(g));
     report.append(channels);
   }
   bool equalized_graph = false;

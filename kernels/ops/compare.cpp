@@ -61,9 +61,8 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
     fn = plain_block<kind, T>;
     if constexpr (sizeof(T) <= 2 && std::is_integral_v<T> && !std::is_same_v<T, bool>)
       if (real) fn = real_block<kind, T>;
-    const size_t size = sizeof(T);
-    return make_kernel([plan = broadcast_of(n), fn, s, size](const RunArgs& args) -> Status {
-      const size_t bytes[] = {size, size};
+    return make_kernel([plan = broadcast_of(n), fn, s](const RunArgs& args) -> Status {
+      const size_t bytes[] = {sizeof(T), sizeof(T)};
       plan.run(args.pool, args.in.first(2), bytes, args.out[0], 1, fn, &s);
       return {};
     });

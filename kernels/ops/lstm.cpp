@@ -268,8 +268,9 @@ QuantRule integer_rule(bool norm, bool projection, bool input_gate = true) {
   for (size_t i : {9, 10, 11})
     in[i] = symmetric16();
   for (int g = 0; g < 4; ++g) {
-    in[static_cast<size_t>(12 + g)] = norm ? bias_in_steps(0x1p-10f, 20 + g) : bias_of(0, 1 + g);
-    in[static_cast<size_t>(20 + g)] = symmetric16();
+    const auto gate = static_cast<size_t>(g);
+    in[12 + gate] = norm ? bias_in_steps(0x1p-10f, 20 + g) : bias_of(0, 1 + g);
+    in[20 + gate] = symmetric16();
   }
   in[16] = weights_per_tensor();
   in[17] = bias_behind(4, 16);

@@ -2,6 +2,7 @@
 // alone, in front of padding, between two additions) becomes a depthwise convolution of one pixel. Its
 // weights are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as
 // MUL and ADD the constants would share one scale each and the value between them would be rounded as well.
+// A quotient that is rounded down is one operator as well: a step to the wrong side would cost a whole unit.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -15,6 +16,9 @@ namespace octet {
 namespace {
 
 using enum OpKind;
+constexpr std::array kAverage = {AVERAGE_POOL_2D};
+constexpr std::array kDiv = {DIV};
+constexpr std::array kFloor = {FLOOR};
 constexpr std::array kScales = {MUL, DIV};
 constexpr std::array kShifts = {ADD, SUB};
 constexpr std::array kArithmetic = {MUL, DIV, ADD, SUB};
@@ -173,7 +177,63 @@ Status replace(Site& s) {
   return {};
 }
 
+// --- an average, then a scale ---
+
+// Averages share the input's scale, which is too coarse for them as a rule; the window's weights can hold the
+// factor as well.
+bool is_scaled_average(const Site& s) {
+  const auto& pool = std::get<Pool2DAttrs>(s.producer().attrs);
+  const auto a = channel_affine(s.graph(), s.consumer());
+  constexpr int64_t kMostTaps = 64;  // a depthwise convolution of a large window is slow
+  return pool.act.none() && pool.padding.kind == Padding::Kind::valid && a && finite(*a) &&
+         a->x == s.consumer().inputs[s.slot] && (a->axis < 0 || a->axis == 3) &&
+         std::all_of(a->shift.begin(), a->shift.end(), [](double v) { return v == 0; }) &&
+         int64_t{pool.filter_h} * pool.filter_w <= kMostTaps;
+}
+Status average_by_weights(Site& s) {
+  const auto pool = std::get<Pool2DAttrs>(s.producer().attrs);
+  const ChannelAffine a = *channel_affine(s.graph(), s.consumer());
+  const ValueId x = s.producer().inputs[0], y = s.consumer().outputs[0];
+  const int32_t channels = s.output().shape[3];
+  DepthwiseConv2DAttrs attrs;
+  attrs.padding = pool.padding;
+  attrs.stride_h = pool.stride_h;
+  attrs.stride_w = pool.stride_w;
+  attrs.act = *activation_of(s.consumer().attrs);
+  const auto taps = static_cast<size_t>(pool.filter_h) * static_cast<size_t>(pool.filter_w);
+  std::vector<float> w;
+  for (size_t t = 0; t < taps; ++t)
+    for (double v : spread(a.scale, channels))
+      w.push_back(static_cast<float>(v / static_cast<double>(taps)));
+  s.ed.add_origins(s.consumer_id, s.producer_id);
+  Emitter e(s);
+  const ValueId weights = e.floats("weights", Shape{1, pool.filter_h, pool.filter_w, channels}, w);
+  const ValueId bias =
+      e.floats("bias", Shape{channels}, std::vector<float>(static_cast<size_t>(channels), 0.0f));
+  const NodeId producer = s.producer_id;
+  s.ed.remove(s.consumer_id);
+  s.ed.remove(producer);
+  e.op(DEPTHWISE_CONV_2D, attrs, {x, weights, bias}, {y});
+  return {};
+}
+
+// --- quotients ---
+
+bool is_plain_quotient(const Site& s) {
+  return activation_of(s.producer().attrs)->none();
+}
+Status divide_down(Site& s) {
+  const NodeId n = s.ed.absorb(s.producer_id, s.consumer_id);
+  s.ed.edit(n).kind = FLOOR_DIV;
+  s.ed.edit(n).attrs = NoAttrs{};
+  s.ed.edit(n).version = 1;
+  return {};
+}
+
 constexpr Rule kRules[] = {
+    {"average, then scale", "AVERAGE_POOL_2D(valid) -> MUL|DIV(const) => DEPTHWISE_CONV_2D", kAverage,
+     kScales, is_scaled_average, average_by_weights},
+    {"floor of a quotient", "DIV -> FLOOR => FLOOR_DIV", kDiv, kFloor, is_plain_quotient, divide_down},
     {"batch norm", "MUL|DIV(const) -> ADD|SUB(const) => DEPTHWISE_CONV_2D", kScales, kShifts, is_pair,
      merge_pair},
     {"per-channel constant",
@@ -190,7 +250,7 @@ std::span<const Rule> channel_rules() {
   return kRules;
 }
 
-Result<FusionReport> make_depthwise(Graph& g) {
+Result<FusionReport> round_once(Graph& g) {
   // All pairs before what is alone.
   FusionReport report;
   for (const Rule& rule : kRules) {

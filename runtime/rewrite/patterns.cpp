@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "runtime/rewrite/affine_op.hpp"
 #include "runtime/rewrite/formula.hpp"
@@ -21,14 +22,14 @@ struct Builtin {
 bool always(const Graph&, const Match&) {
   return true;
 }
-bool over_last_axis(const Graph& g, const Match& m) {
-  return m.axes == std::vector<int64_t>{g.value(m.values.at("x")).shape.rank() - 1};
+bool over_one_axis(const Graph&, const Match& m) {
+  return m.axes.size() == 1;
 }
 // L2_NORMALIZATION has a limit of 1e-6 of its own on the norm: the graph's must not be above it.
 bool is_l2(const Graph& g, const Match& m) {
   constexpr double kOwnLimit = 1.001e-6;
   const auto eps = m.constants.find("%eps");
-  return over_last_axis(g, m) &&
+  return over_one_axis(g, m) &&
          (eps == m.constants.end() ||
           (eps->second.tensor == kNoValue && eps->second.scale >= 0 && eps->second.scale <= kOwnLimit));
 }
@@ -36,7 +37,7 @@ bool is_l2(const Graph& g, const Match& m) {
 bool is_l2_squared(const Graph& g, const Match& m) {
   constexpr double kOwnLimit = 1.001e-12;
   const Captured& eps = m.constants.at("%eps");
-  return over_last_axis(g, m) && eps.tensor == kNoValue && eps.scale >= 0 && eps.scale <= kOwnLimit;
+  return over_one_axis(g, m) && eps.tensor == kNoValue && eps.scale >= 0 && eps.scale <= kOwnLimit;
 }
 // max(x, a x) is LEAKY_RELU only when a x is the smaller one for positive x.
 bool is_leaky(const Graph&, const Match& m) {
@@ -112,8 +113,8 @@ constexpr Builtin kBuiltins[] = {
      gelu_tanh},
     {"gelu (tanh)", "mul(x, 0.5, add(tanh(mul(x, add(mul(x, x, 0.044715), 1), 0.7978846)), 1))", always,
      gelu_tanh},
-    {"softmax", "div(exp(sub(x, max(x))), sum(exp(sub(x, max(x)))))", over_last_axis, softmax},
-    {"softmax", "div(exp(x), sum(exp(x)))", over_last_axis, softmax},
+    {"softmax", "div(exp(sub(x, max(x))), sum(exp(sub(x, max(x)))))", over_one_axis, softmax},
+    {"softmax", "div(exp(x), sum(exp(x)))", over_one_axis, softmax},
     {"l2 norm", "div(x, sqrt(sum(mul(x, x))))", is_l2, l2_norm},
     {"l2 norm", "div(x, maximum(sqrt(sum(mul(x, x))), %eps))", is_l2, l2_norm},
     {"l2 norm", "mul(x, rsqrt(sum(mul(x, x))))", is_l2, l2_norm},
@@ -164,6 +165,43 @@ void take_affine(const GraphEditor& ed, Pattern& p) {
   next(OpKind::ADD, p.beta);
 }
 
+// The operator works along the last axis, the formula along another one: TRANSPOSE in front and behind.
+void turn_around(GraphEditor& ed, NodeId root, int64_t axis) {
+  const Value x = ed.graph().value(ed.node(root).inputs[0]);
+  const int rank = x.shape.rank();
+  std::vector<int32_t> order(static_cast<size_t>(rank));
+  std::iota(order.begin(), order.end(), 0);
+  std::swap(order[static_cast<size_t>(axis)], order.back());
+  const std::string name = node_name(ed.graph(), root);
+  const ValueId swapped = ed.add_constant(name + "/order", DType::int32, Shape{rank}, Constant::of(order));
+  const auto turned = [&](const char* suffix) {
+    Value v;
+    v.name = name + suffix;
+    v.dtype = DType::float32;
+    v.shape = x.shape;
+    std::swap(v.shape[static_cast<int>(axis)], v.shape[rank - 1]);
+    if (!x.shape_signature.empty()) {
+      v.shape_signature = x.shape_signature;
+      std::swap(v.shape_signature[static_cast<size_t>(axis)], v.shape_signature.back());
+    }
+    return ed.add_value(std::move(v));
+  };
+  const auto transpose = [&](ValueId from, ValueId to) {
+    Node n;
+    n.kind = OpKind::TRANSPOSE;
+    n.inputs = {from, swapped};
+    n.outputs = {to};
+    n.origins = ed.node(root).origins;
+    ed.add_node(std::move(n), root);
+  };
+  const ValueId in = ed.node(root).inputs[0], out = ed.node(root).outputs[0];
+  const ValueId before = turned("/turned"), after = turned("/normalized");
+  ed.set_input(root, 0, before);
+  ed.set_outputs(root, {after});
+  transpose(in, before);
+  transpose(after, out);
+}
+
 }  // namespace
 
 Result<FusionReport> recognize(Graph& g) {
@@ -178,6 +216,7 @@ Result<FusionReport> recognize(Graph& g) {
       const ValueId out = ed.node(root).outputs[0];
       const Value& x = g.value(m->values.at("x"));
       if (x.dtype != DType::float32 || !x.has_rank || !(x.shape == g.value(out).shape)) continue;
+      const int rank = x.shape.rank();
       report.entries.push_back({std::string(rule.name), node_name(g, root)});
       Node n = rule.make(ed, *m);
       for (NodeId part : m->nodes)
@@ -190,6 +229,7 @@ Result<FusionReport> recognize(Graph& g) {
       ed.edit(root).version = 1;
       for (size_t slot = 0; slot < n.inputs.size(); ++slot)
         ed.set_input(root, slot, n.inputs[slot]);
+      if (m->axes.size() == 1 && m->axes[0] != rank - 1) turn_around(ed, root, m->axes[0]);
     }
   }
   ed.finish();

@@ -126,9 +126,9 @@ Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> ta
 }
 
 Result<FusionReport> fuse(Graph& g) {
-  const std::array cleanup = {cleanup_rules(), layout_rules()};
-  const std::array tables = {cleanup_rules(), fusion_rules(), branch_rules(), padding_rules(),
-                             layout_rules()};
+  const std::array cleanup = {cleanup_rules(), sign_rules(), layout_rules()};
+  const std::array tables = {cleanup_rules(), sign_rules(),    fusion_rules(),
+                             branch_rules(),  padding_rules(), layout_rules()};
   OCTET_ASSIGN(FusionReport report, rewrite(g, cleanup));
   // Before arithmetic is folded: its constants are how formulas are known.
   OCTET_ASSIGN(const FusionReport recognized, recognize(g));

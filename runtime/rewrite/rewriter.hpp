@@ -28,9 +28,9 @@ struct FusionReport {
 // except for fused activations that no format has a code for (Activation::clamp).
 Result<FusionReport> fuse(Graph& g);
 
-// Before int8 quantization, after fuse(): arithmetic with a constant per channel that stands alone becomes a
-// depthwise convolution, whose constants keep their precision (channel_rules.cpp).
-Result<FusionReport> make_depthwise(Graph& g);
+// Before int8 quantization, after fuse(): operators that would round one after the other become one that
+// rounds once (channel_rules.cpp).
+Result<FusionReport> round_once(Graph& g);
 
 // Before execution, after shapes are known: also what no file can say (explicit padding inside operators).
 // Works on float and on integer graphs; integer results stay bit-exact.

@@ -61,11 +61,12 @@ class Site {
 
 // The tables, in the order in which they are asked.
 std::span<const Rule> cleanup_rules();  // identities, chains, constants
+std::span<const Rule> sign_rules();     // identities by a known sign
 std::span<const Rule> fusion_rules();   // arithmetic and activations into their producers
 std::span<const Rule> branch_rules();   // the same through a CONCATENATION
 std::span<const Rule> padding_rules();  // PAD that is SAME padding
 std::span<const Rule> layout_rules();   // element-wise operators past TRANSPOSE and RESHAPE
-std::span<const Rule> channel_rules();  // for int8: constants per channel as depthwise convolutions
+std::span<const Rule> channel_rules();  // for int8: what would round several times, as one operator
 std::span<const Rule> lower_rules();    // for execution only: what no file format can say
 
 }  // namespace octet

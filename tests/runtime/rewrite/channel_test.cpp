@@ -13,7 +13,7 @@ std::vector<RuleCase> channel_cases() {
   auto add = [&](std::string name, std::string rule, bool fires, std::function<void(GraphBuilder&)> build,
                  Kinds expected = {}, std::function<void(const Graph&)> check = {}) {
     c.push_back({std::move(name), std::move(rule), fires, std::move(build), std::move(expected),
-                 std::move(check), make_depthwise});
+                 std::move(check), round_once});
   };
   auto norm = [](GraphBuilder& b, const Shape& x, const Shape& constant,
                  const Activation& act = Activation::Kind::none) {
@@ -21,19 +21,31 @@ std::vector<RuleCase> channel_cases() {
     return b.op(ADD, {b.random(constant), v}, BinaryAttrs{.act = act});
   };
   add("batch norm of four axes", "batch norm", true,
-      [norm](GraphBuilder& b) { b.output(norm(b, {2, 5, 4, 3}, {3})); }, {DEPTHWISE_CONV_2D});
+      [norm](GraphBuilder& b) {
+        b.output(norm(b, {2, 5, 4, 3}, {3}));
+      },
+      {DEPTHWISE_CONV_2D});
   add(
       "batch norm with its activation", "batch norm", true,
-      [norm](GraphBuilder& b) { b.output(norm(b, {1, 5, 4, 3}, {1, 1, 1, 3}, Activation::Kind::relu6)); },
+      [norm](GraphBuilder& b) {
+        b.output(norm(b, {1, 5, 4, 3}, {1, 1, 1, 3}, Activation::Kind::relu6));
+      },
       {DEPTHWISE_CONV_2D},
       [](const Graph& g) { CHECK(activation_of(g.nodes[0].attrs)->kind == Activation::Kind::relu6); });
-  add("batch norm of rows", "batch norm", true, [norm](GraphBuilder& b) { b.output(norm(b, {6, 7}, {7})); },
+  add("batch norm of rows", "batch norm", true,
+      [norm](GraphBuilder& b) {
+        b.output(norm(b, {6, 7}, {7}));
+      },
       {RESHAPE, DEPTHWISE_CONV_2D, RESHAPE});
   add("batch norm along another axis", "batch norm", true,
-      [norm](GraphBuilder& b) { b.output(norm(b, {2, 3, 2, 4, 5}, {1, 3, 1, 1, 1})); },
+      [norm](GraphBuilder& b) {
+        b.output(norm(b, {2, 3, 2, 4, 5}, {1, 3, 1, 1, 1}));
+      },
       {TRANSPOSE, RESHAPE, DEPTHWISE_CONV_2D, RESHAPE, TRANSPOSE});
   add("batch norm along the second of four axes", "batch norm", true,
-      [norm](GraphBuilder& b) { b.output(norm(b, {2, 3, 4, 5}, {3, 1, 1})); },
+      [norm](GraphBuilder& b) {
+        b.output(norm(b, {2, 3, 4, 5}, {3, 1, 1}));
+      },
       {TRANSPOSE, DEPTHWISE_CONV_2D, TRANSPOSE});
   add("division, then subtraction", "batch norm", true,
       [](GraphBuilder& b) {
@@ -59,19 +71,59 @@ std::vector<RuleCase> channel_cases() {
       },
       {TRANSPOSE, DEPTHWISE_CONV_2D, TRANSPOSE, DEPTHWISE_CONV_2D});
   add("a scale per channel alone", "per-channel constant", true,
-      [](GraphBuilder& b) { b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({3})})); },
+      [](GraphBuilder& b) {
+        b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({3})}));
+      },
       {DEPTHWISE_CONV_2D});
   add("a shift per channel alone", "per-channel constant", true,
-      [](GraphBuilder& b) { b.output(b.op(SUB, {b.input("x", {1, 4, 4, 3}), b.random({3})})); },
+      [](GraphBuilder& b) {
+        b.output(b.op(SUB, {b.input("x", {1, 4, 4, 3}), b.random({3})}));
+      },
       {DEPTHWISE_CONV_2D});
-  add("one number for all", "per-channel constant", false,
-      [](GraphBuilder& b) { b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.scalar(0.3f)})); });
-  add("a constant that varies along two axes", "per-channel constant", false,
-      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({4, 3})})); });
-  add("a constant that is larger than x", "per-channel constant", false,
-      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 1, 4, 1}), b.random({3})})); });
-  add("two values", "per-channel constant", false,
-      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
+  add("one number for all", "per-channel constant", false, [](GraphBuilder& b) {
+    b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.scalar(0.3f)}));
+  });
+  add("a constant that varies along two axes", "per-channel constant", false, [](GraphBuilder& b) {
+    b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({4, 3})}));
+  });
+  add("a constant that is larger than x", "per-channel constant", false, [](GraphBuilder& b) {
+    b.output(b.op(ADD, {b.input("x", {1, 1, 4, 1}), b.random({3})}));
+  });
+  const auto average = [](GraphBuilder& b, Padding padding, const Shape& factor) {
+    Pool2DAttrs pool;
+    pool.filter_h = 2, pool.filter_w = 3;
+    pool.stride_h = 2;
+    pool.padding = padding;
+    return b.op(MUL, {b.op(AVERAGE_POOL_2D, {b.input("x", {2, 6, 5, 3})}, pool), b.random(factor)},
+                BinaryAttrs{.act = Activation::Kind::relu});
+  };
+  add("a power average", "average, then scale", true,
+      [=](GraphBuilder& b) { b.output(average(b, Padding::Kind::valid, Shape{})); }, {DEPTHWISE_CONV_2D});
+  add("an average, then a factor per channel", "average, then scale", true,
+      [=](GraphBuilder& b) { b.output(average(b, Padding::Kind::valid, {3})); }, {DEPTHWISE_CONV_2D});
+  add("an average that leaves padding out", "average, then scale", false,
+      [=](GraphBuilder& b) { b.output(average(b, Padding::Kind::same, Shape{})); });
+  add("an average with two readers", "average, then scale", false, [](GraphBuilder& b) {
+    Pool2DAttrs pool;
+    pool.filter_h = pool.filter_w = 2;
+    pool.padding = Padding::Kind::valid;
+    const ValueId v = b.op(AVERAGE_POOL_2D, {b.input("x", {1, 4, 4, 3})}, pool);
+    b.output(b.op(MUL, {v, b.scalar(3)}));
+    b.output(v);
+  });
+  const auto quotient = [](GraphBuilder& b, Activation act) {
+    // Away from where float rounding decides.
+    const ValueId x = b.op(ADD, {b.input("x", {2, 7}), b.scalar(0.123f)});
+    const ValueId y = b.op(ADD, {b.op(EXP, {b.input("y", {2, 7})}), b.scalar(0.5f)});
+    return b.op(FLOOR, {b.op(DIV, {x, y}, BinaryAttrs{.act = act})});
+  };
+  add("a quotient rounded down", "floor of a quotient", true,
+      [=](GraphBuilder& b) { b.output(quotient(b, {})); }, {ADD, EXP, ADD, FLOOR_DIV});
+  add("a clamped quotient rounded down", "floor of a quotient", false,
+      [=](GraphBuilder& b) { b.output(quotient(b, Activation::Kind::relu)); });
+  add("two values", "per-channel constant", false, [](GraphBuilder& b) {
+    b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})}));
+  });
   return c;
 }
 

@@ -105,7 +105,12 @@ std::vector<RuleCase> builtin_cases() {
         b.output(b.op(DIV, {e, sum(b, e)}));
       },
       {SOFTMAX});
-  add("softmax over another axis", "softmax", false, [softmax](GraphBuilder& b) { softmax(b, 1); });
+  add("softmax over another axis", "softmax", true, [softmax](GraphBuilder& b) { softmax(b, 1); },
+      {TRANSPOSE, SOFTMAX, TRANSPOSE});
+  add("softmax over two axes", "softmax", false, [](GraphBuilder& b) {
+    const ValueId e = b.op(EXP, {image(b)});
+    b.output(b.op(DIV, {e, b.op(SUM, {e, b.ints({1, 2})}, kKeep)}));
+  });
   add("softmax whose exponents are an output", "softmax", false, [](GraphBuilder& b) {
     const ValueId e = b.output(b.op(EXP, {image(b)}));
     b.output(b.op(DIV, {e, sum(b, e)}));
@@ -132,7 +137,8 @@ std::vector<RuleCase> builtin_cases() {
       },
       {L2_NORMALIZATION});
   add("L2 norm with a large limit", "l2 norm", false, [l2](GraphBuilder& b) { l2(b, 0.1f, 3); });
-  add("L2 norm over rows", "l2 norm", false, [l2](GraphBuilder& b) { l2(b, 1e-12f, 1); });
+  add("L2 norm over rows", "l2 norm", true, [l2](GraphBuilder& b) { l2(b, 1e-12f, 1); },
+      {TRANSPOSE, L2_NORMALIZATION, TRANSPOSE});
   add("max(x, 0.1 x)", "leaky relu", true,
       [](GraphBuilder& b) {
         const ValueId x = image(b);
