@@ -18,7 +18,7 @@ check_format() {
 # reads and we can change (the file, our headers it includes, the command line, the rules, the tool).
 tidy_keys() {
   local dir=$1 rules
-  rules=$( (cat .clang-tidy; "$clang_tool" --version) | sha256sum | cut -c 1-16)
+  rules=$( (cat .clang-tidy tests/.clang-tidy; "$clang_tool" --version) | sha256sum | cut -c 1-16)
   awk '/"command":/ { command = $0 }
        /"file":/ { gsub(/.*"file": "\.\.\/|",?$/, ""); print $0 "\t" command }' "$dir/compile_commands.json" >"$dir/tidy.commands"
   # Ninja knows from the compiler what each object was made of: "object: #deps N..." and one path a line.
