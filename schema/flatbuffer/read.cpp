@@ -4,6 +4,7 @@
 #include "schema/flatbuffer/format.hpp"
 #include "schema/flatbuffer/mapped_file.hpp"
 #include "schema/flatbuffer/reader.hpp"
+#include "schema/ir/inline.hpp"
 #include "schema/ir/sort.hpp"
 #include "schema/ir/validate.hpp"
 
@@ -57,6 +58,7 @@ Result<std::shared_ptr<const Model>> read(std::shared_ptr<const void> owner, std
   model->path = name;
   model->file_bytes = static_cast<int64_t>(bytes.size());
   OCTET_TRY(Reader(std::move(owner), bytes, *root, *model).run());
+  OCTET_TRY(inline_composites(*model));
   for (Graph& g : model->graphs) {
     OCTET_ASSIGN(const bool moved, sort_nodes(g));
     if (moved) model->notes.push_back(fmt::format("put the operators of graph '{}' in order", g.name));

@@ -194,7 +194,12 @@ Status Reader::read_operator(const wire::Operator& w, const Graph& g, Node& n) {
   OCTET_ASSIGN(n.outputs, read_ids(w.outputs(), g, "output", 0));
   OCTET_ASSIGN(n.intermediates, read_ids(w.intermediates(), g, "intermediate", kNoValue));
   if (n.kind == OpKind::UNKNOWN) {
-    n.attrs = UnknownAttrs{code.code, name_of_builtin(code.code)};
+    UnknownAttrs unknown{code.code, name_of_builtin(code.code)};
+    if (const auto* composite = w.builtin_options_2_as_StableHLOCompositeOptions()) {
+      OCTET_ASSIGN(unknown.name, read_text(composite->name()));
+      unknown.decomposition = composite->decomposition_subgraph_index();
+    }
+    n.attrs = std::move(unknown);
     return {};
   }
   OCTET_TRY(read_options(w, n));

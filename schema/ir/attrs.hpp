@@ -292,6 +292,7 @@ struct CustomAttrs {
 struct UnknownAttrs {
   int32_t code = -1;
   std::string name;
+  int32_t decomposition = -1;  // the graph that spells a composite operator out; -1: it is none
   OCTET_EQ(UnknownAttrs);
 };
 
