@@ -79,13 +79,14 @@ void multiply(const Problem& p, const X* x, const Y* y, const Zero& x_zero, cons
   });
 }
 
-template <class T>
+template <class T, class Y = T>
 void integers(const Problem& p, const RunArgs& args) {
   auto* out = static_cast<T*>(args.out[0]);
   const auto finish = [&](int64_t, int64_t at, int64_t sum) {
     if constexpr (std::is_same_v<T, int16_t>) {
+      const double scale = p.column_scale.empty() ? p.scale : p.column_scale[static_cast<size_t>(at % p.n)];
       out[at] =
-          saturate<T>(round_even(static_cast<double>(sum) * p.scale) + p.out_zero, p.bounds.lo, p.bounds.hi);
+          saturate<T>(round_even(static_cast<double>(sum) * scale) + p.out_zero, p.bounds.lo, p.bounds.hi);
     } else {
       const auto narrow = static_cast<int32_t>(std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX));
       out[at] = static_cast<T>(
@@ -93,7 +94,7 @@ void integers(const Problem& p, const RunArgs& args) {
     }
   };
   multiply<int64_t>(
-      p, static_cast<const T*>(args.in[0]), static_cast<const T*>(args.in[1]),
+      p, static_cast<const T*>(args.in[0]), static_cast<const Y*>(args.in[1]),
       [&](int64_t) { return p.x_zero; }, finish, args.pool);
 }
 
@@ -132,12 +133,13 @@ KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
   const auto rows = static_cast<size_t>(p.batch * p.m), cells = rows * static_cast<size_t>(p.k);
   const size_t workspace =
       p.form == Form::hybrid ? rows * sizeof(linear::RowQuant) + cells * (sizeof(float) + 1) : 0;
+  const bool narrow_y = p.form == Form::int16 && n.in[1].dtype == DType::int8;
   return make_kernel(
-      [p = std::move(p)](const RunArgs& args) -> Status {
+      [p = std::move(p), narrow_y](const RunArgs& args) -> Status {
         switch (p.form) {
           case Form::int8: integers<int8_t>(p, args); break;
           case Form::uint8: integers<uint8_t>(p, args); break;
-          case Form::int16: integers<int16_t>(p, args); break;
+          case Form::int16: narrow_y ? integers<int16_t, int8_t>(p, args) : integers<int16_t>(p, args); break;
           case Form::hybrid: hybrid(p, args); break;
           case Form::float32: {
             auto* out = static_cast<float*>(args.out[0]);
@@ -156,6 +158,8 @@ Result<Form> form_of(const TensorDesc& x, const TensorDesc& y, const TensorDesc&
   if (x.dtype == DType::float32 && out.dtype == DType::float32) {
     if (y.dtype == DType::float32) return Form::float32;
     if (y.dtype == DType::int8) return Form::hybrid;
+  } else if (x.dtype == DType::int16 && y.dtype == DType::int8 && out.dtype == DType::int16) {
+    return Form::int16;
   } else if (x.dtype == y.dtype && x.dtype == out.dtype) {
     if (x.dtype == DType::int8) return Form::int8;
     if (x.dtype == DType::uint8) return Form::uint8;
@@ -196,13 +200,15 @@ Result<Problem> problem_of(const NodeDesc& node) {
   if (p.form == Form::float32) return p;
 
   const bool is_hybrid = p.form == Form::hybrid;
+  const bool per_column = y.dtype == DType::int8 && p.form == Form::int16 && y.quant.is_per_channel() &&
+                          *y.quant.axis() == y.shape.rank() - (a.adj_y ? 2 : 1);
   for (const TensorDesc* t : {&x, &y, &out}) {
-    if (is_hybrid && t != &y) continue;
+    if ((is_hybrid && t != &y) || (per_column && t == &y)) continue;
     if (!t->quant || t->quant.is_per_channel())
       return Status::unsupported(fmt::format("'{}' must be quantized per tensor", t->name));
   }
-  p.y_zero = y.quant.zero_point();
-  p.scale = static_cast<double>(y.quant.scale());
+  p.y_zero = per_column ? 0 : y.quant.zero_point();
+  p.scale = per_column ? 1 : static_cast<double>(y.quant.scale());
   if (is_hybrid) return p;
   p.x_zero = x.quant.zero_point();
   p.out_zero = out.quant.zero_point();
@@ -211,6 +217,14 @@ Result<Problem> problem_of(const NodeDesc& node) {
   p.scale = p.form == Form::int16
                 ? static_cast<double>(x.quant.scale()) * p.scale / static_cast<double>(out.quant.scale())
                 : static_cast<double>(x.quant.scale() * y.quant.scale() / out.quant.scale());
+  if (per_column)
+    for (int64_t c = 0; c < p.n; ++c) {
+      const Affine w = y.quant.at(static_cast<size_t>(c));
+      if (w.zero_point != 0)
+        return Status::unsupported(fmt::format("'{}' has zero points per channel", y.name));
+      p.column_scale.push_back(p.scale * static_cast<double>(w.scale));
+      if (!std::isfinite(p.column_scale.back())) return Status::unsupported("scales overflow");
+    }
   if (!std::isfinite(p.scale)) return Status::unsupported("scales overflow");
   return p;
 }

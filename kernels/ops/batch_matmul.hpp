@@ -21,7 +21,8 @@ struct Problem {
   Shape x_batch, y_batch;  // leading axes, equal rank, 1 where broadcast
   bool adj_x = false, adj_y = false, asymmetric = false;
   int32_t x_zero = 0, y_zero = 0, out_zero = 0;
-  double scale = 1;  // s_x * s_y / s_out; hybrid: s_y
+  double scale = 1;                  // s_x * s_y / s_out; hybrid: s_y
+  std::vector<double> column_scale;  // int16 times int8 with a scale per column of y: one for each
   QuantBounds bounds{0, 0};
 
   bool empty() const { return batch == 0 || m == 0 || n == 0 || k == 0; }

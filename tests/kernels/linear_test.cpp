@@ -115,6 +115,27 @@ TEST_CASE("16-bit activations, 8-bit weights, 64-bit or 32-bit bias") {
   }
 }
 
+TEST_CASE("16-bit matrix times 8-bit weights with a scale per column") {
+  const auto x = random_integers<int16_t>(3 * 8, -32768, 32767, 3);
+  for (const bool turned : {false, true}) {
+    const auto w = random_integers<int8_t>(8 * 2, -127, 127, 4);
+    const Quantization scales = Quantization::per_channel(turned ? 0 : 1, {{0.01f, 0}, {0.002f, 0}});
+    Case product(OpKind::BATCH_MATMUL, BatchMatMulAttrs{.adj_y = turned},
+                 {tensor("x", Shape{3, 8}, x, per_tensor(1e-4f)),
+                  tensor("w", turned ? Shape{2, 8} : Shape{8, 2}, w, scales)},
+                 DType::int16, per_tensor(1e-3f));
+    const auto got = product.reference<int16_t>();
+    for (size_t i = 0; i < 3; ++i)
+      for (size_t j = 0; j < 2; ++j) {
+        double sum = 0;
+        for (size_t k = 0; k < 8; ++k)
+          sum += static_cast<double>(x[i * 8 + k]) * w[turned ? j * 8 + k : k * 2 + j];
+        const double real = sum * 1e-4 * (j == 0 ? 0.01 : 0.002) / 1e-3;
+        CHECK(std::fabs(got[i * 2 + j] - std::clamp(real, -32768.0, 32767.0)) <= 0.51);
+      }
+  }
+}
+
 TEST_CASE("16-bit matrix product and pools") {
   const auto x = random_integers<int16_t>(3 * 8, -32768, 32767, 3);
   const auto y = random_integers<int16_t>(8 * 2, -32768, 32767, 4);
