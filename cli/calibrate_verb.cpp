@@ -113,7 +113,9 @@ Status gather(const Args& args, Context& context) {
           fmt::format("{}: holds {} samples, the data has {}", args.output, so_far.samples(), mine));
   }
   // The first sample of the calibration itself is an error at once, not after hours: is the output writable?
-  { OCTET_ASSIGN(const auto probe, OutputFile::create(args.output)); }
+  {
+    OCTET_ASSIGN(const auto probe, OutputFile::create(args.output));
+  }
   {
     ProgressBar bar("calibrating");
     int64_t done = so_far.samples();

@@ -42,7 +42,9 @@ class Quantizer {
     OCTET_ASSIGN(prepared_, prepare(*source_, recipe_).at(args_.model));
     if (!args_.files.empty()) OCTET_TRY(open_data());
     // A place that can't be written to is found out now rather than at the end.
-    { OCTET_ASSIGN(const auto probe, OutputFile::create(args_.output)); }
+    {
+      OCTET_ASSIGN(const auto probe, OutputFile::create(args_.output));
+    }
     OCTET_TRY(gather());
     OCTET_ASSIGN(QuantizeResult result, quantize_once());
     OCTET_TRY(reconsider_equalization(result));

@@ -1,5 +1,5 @@
-// Depthwise convolution of int8 with instructions that add four products of bytes (VNNI): four taps of a channel
-// at a time. Bytes are made unsigned by adding 128, which the bias takes off again.
+// Depthwise convolution of int8 with instructions that add four products of bytes (VNNI): four taps of a
+// channel at a time. Bytes are made unsigned by adding 128, which the bias takes off again.
 #include <cstring>
 
 #include "kernels/linear/simd.hpp"
@@ -13,8 +13,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #define OCTET_AVX_VNNI __attribute__((target("avx2,fma,avxvnni")))
-#define OCTET_AVX512_VNNI \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")))
+#define OCTET_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")))
 
 namespace octet::linear {
 namespace {
@@ -141,8 +140,7 @@ OCTET_AVX512_VNNI inline void finish(const __m512i* acc, int count, const Depthw
   }
   const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), k.zero);
   const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), k.zero);
-  const __m512i y =
-      _mm512_permutexvar_epi32(k.pixels, _mm512_max_epi8(_mm512_packs_epi16(a, b), k.lo));
+  const __m512i y = _mm512_permutexvar_epi32(k.pixels, _mm512_max_epi8(_mm512_packs_epi16(a, b), k.lo));
   _mm_mask_storeu_epi8(out, k.lanes, _mm512_castsi512_si128(y));
   if (count > 1) _mm_mask_storeu_epi8(out + r.out_step, k.lanes, _mm512_extracti32x4_epi32(y, 1));
   if (count > 2) _mm_mask_storeu_epi8(out + 2 * r.out_step, k.lanes, _mm512_extracti32x4_epi32(y, 2));

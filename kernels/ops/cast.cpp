@@ -141,9 +141,7 @@ std::optional<Side> side_of(DType t) {
                        [](double x) { return float_to_bfloat16(static_cast<float>(x)); }>();
     case DType::complex64:
       return real_side<Complex, [](Complex x) { return x.real; },
-                       [](double x) {
-                         return Complex{static_cast<float>(x), 0};
-                       }>();
+                       [](double x) { return Complex{static_cast<float>(x), 0}; }>();
     default: return std::nullopt;
   }
 }

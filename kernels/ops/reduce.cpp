@@ -108,11 +108,9 @@ KernelResult integer_reference(OpKind kind, const ReducePlan& p) {
   const auto cast = [](uint64_t v) { return static_cast<T>(v); };
   switch (kind) {
     case OpKind::SUM:
-      return fold_kernel<T, T>(
-          p, uint64_t{0}, [](uint64_t a, T x) { return a + wrap(x); }, cast);
+      return fold_kernel<T, T>(p, uint64_t{0}, [](uint64_t a, T x) { return a + wrap(x); }, cast);
     case OpKind::REDUCE_PROD:
-      return fold_kernel<T, T>(
-          p, uint64_t{1}, [](uint64_t a, T x) { return a * wrap(x); }, cast);
+      return fold_kernel<T, T>(p, uint64_t{1}, [](uint64_t a, T x) { return a * wrap(x); }, cast);
     case OpKind::MEAN:
       return fold_kernel<T, T>(
           p, uint64_t{0}, [](uint64_t a, T x) { return a + wrap(x); },
@@ -189,10 +187,8 @@ KernelResult reference(const NodeDesc& n, ThreadPool&) {
     if (in.dtype != DType::boolean) return unsupported_type(in);
     const auto same = [](bool v) { return v; };
     if (n.kind == OpKind::REDUCE_ANY)
-      return fold_kernel<uint8_t, bool>(
-          p, false, [](bool a, uint8_t x) { return a || x != 0; }, same);
-    return fold_kernel<uint8_t, bool>(
-        p, true, [](bool a, uint8_t x) { return a && x != 0; }, same);
+      return fold_kernel<uint8_t, bool>(p, false, [](bool a, uint8_t x) { return a || x != 0; }, same);
+    return fold_kernel<uint8_t, bool>(p, true, [](bool a, uint8_t x) { return a && x != 0; }, same);
   }
   if (in.dtype == DType::float32) return float_reference(n.kind, p);
   if (is_small_quantized(in.dtype) && !in.quant.empty()) {

@@ -20,8 +20,8 @@ Status status_of(xnn_status s, std::string_view call);
 Status declined_of(xnn_status s, std::string_view call);
 
 // XNNPACK lists the address of every input row that a window reads, for all output pixels of an image, and
-// computes the size of that table unchecked: on 32 bits it wraps around. Declines where the table would be larger
-// than any sensible network's.
+// computes the size of that table unchecked: on 32 bits it wraps around. Declines where the table would be
+// larger than any sensible network's.
 Status row_table_fits(int64_t taps, int64_t pixels_out);
 
 struct Deleter {

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "kernels/op_spec.hpp"
+#include "runtime/rewrite/emitter.hpp"
 #include "runtime/rewrite/unroll.hpp"
 
 namespace octet {
@@ -20,39 +21,10 @@ using enum OpKind;
 constexpr std::array kBidirectionalLstm = {BIDIRECTIONAL_SEQUENCE_LSTM};
 constexpr std::array kRnns = {RNN, UNIDIRECTIONAL_SEQUENCE_RNN, BIDIRECTIONAL_SEQUENCE_RNN};
 
-// Adds operators in the place of one that is about to go.
-class Emitter {
+// With what only sequences need.
+class SequenceEmitter : public Emitter {
  public:
-  explicit Emitter(Site& s)
-      : ed_(s.ed),
-        place_(s.consumer_id),
-        name_(node_name(s.graph(), s.consumer_id)),
-        origins_(s.consumer().origins) {
-    if (origins_.empty()) origins_.push_back(name_);
-  }
-
-  const Value& value(ValueId v) const { return ed_.graph().value(v); }
-
-  ValueId add_value(const char* suffix, DType type, Shape shape, std::vector<int32_t> signature = {}) {
-    Value v;
-    v.name = fmt::format("{}_{}{}", name_, suffix, ++count_);
-    v.dtype = type;
-    v.shape = std::move(shape);
-    v.shape_signature = std::move(signature);
-    return ed_.add_value(std::move(v));
-  }
-
-  void op(OpKind kind, Attrs attrs, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
-          int32_t version = 1) {
-    Node n;
-    n.kind = kind;
-    n.attrs = std::move(attrs);
-    n.inputs = std::move(inputs);
-    n.outputs = std::move(outputs);
-    n.version = version;
-    n.origins = origins_;
-    ed_.add_node(std::move(n), place_);
-  }
+  using Emitter::Emitter;
 
   // One output like `like` with another last extent.
   ValueId like(const char* suffix, ValueId like, int32_t last) {
@@ -63,26 +35,11 @@ class Emitter {
     return add_value(suffix, DType::float32, std::move(shape), std::move(signature));
   }
 
-  ValueId ints(const char* suffix, std::vector<int32_t> values) {
-    const ValueId v = add_value(suffix, DType::int32, Shape{static_cast<int32_t>(values.size())});
-    Value known = value(v);
-    known.constant = Constant::of(values);
-    ed_.set_constant(v, std::move(known));
-    return v;
-  }
-
   ValueId reversed(ValueId x, int32_t axis, ValueId to = kNoValue) {
     if (to == kNoValue) to = like("reversed", x, value(x).shape[-1]);
     op(REVERSE_V2, NoAttrs{}, {x, ints("axis", {axis})}, {to});
     return to;
   }
-
- private:
-  GraphEditor& ed_;
-  NodeId place_;
-  std::string name_;
-  std::vector<std::string> origins_;
-  int count_ = 0;
 };
 
 bool is_float_constant(const Site& s, ValueId v) {
@@ -90,7 +47,7 @@ bool is_float_constant(const Site& s, ValueId v) {
 }
 
 // Fills in for an operator with `outputs`: one that joins both directions, or one for each.
-void join_directions(Emitter& e, bool merge, const std::vector<ValueId>& parts, ValueId merged) {
+void join_directions(SequenceEmitter& e, bool merge, const std::vector<ValueId>& parts, ValueId merged) {
   if (merge) e.op(CONCATENATION, ConcatAttrs{.axis = e.value(merged).shape.rank() - 1}, parts, {merged});
 }
 
@@ -121,7 +78,7 @@ bool can_split(const Site& s) {
 Status split_lstm(Site& s) {
   const Node n = s.consumer();  // a copy: adding nodes moves it
   const auto& a = std::get<BidirectionalLstmAttrs>(n.attrs);
-  Emitter e(s);
+  SequenceEmitter e(s);
   s.ed.remove(s.consumer_id);
   const int32_t time = a.time_major ? 0 : 1;
   std::vector<ValueId> parts;
@@ -224,21 +181,22 @@ bool can_unroll(const Site& s) {
 }
 
 // W x of every step, in one operator.
-ValueId products(Emitter& e, ValueId x, ValueId weights, ValueId bias) {
+ValueId products(SequenceEmitter& e, ValueId x, ValueId weights, ValueId bias) {
   constexpr int32_t kKeepsDims = 5;  // the operator version that has the attribute
   const ValueId y = e.like("products", x, e.value(weights).shape[0]);
   e.op(FULLY_CONNECTED, FullyConnectedAttrs{.keep_num_dims = true}, {x, weights, bias}, {y}, kKeepsDims);
   return y;
 }
 
-ValueId sum(Emitter& e, ValueId a, ValueId b, Activation act, ValueId to = kNoValue) {
+ValueId sum(SequenceEmitter& e, ValueId a, ValueId b, Activation act, ValueId to = kNoValue) {
   if (to == kNoValue) to = e.like("sum", a, e.value(a).shape[-1]);
   e.op(ADD, BinaryAttrs{.act = act}, {a, b}, {to});
   return to;
 }
 
 // The steps' hidden states in the order of time.
-std::vector<ValueId> unroll_pass(Emitter& e, const RnnForm& f, const RnnPass& p, ValueId last_output) {
+std::vector<ValueId> unroll_pass(SequenceEmitter& e, const RnnForm& f, const RnnPass& p,
+                                 ValueId last_output) {
   ValueId from_x = products(e, p.x, p.weights, p.bias);
   if (p.aux != kNoValue) from_x = sum(e, from_x, products(e, p.aux, p.aux_weights, kNoValue), {});
   const Shape row = e.value(p.state).shape;
@@ -251,7 +209,10 @@ std::vector<ValueId> unroll_pass(Emitter& e, const RnnForm& f, const RnnPass& p,
     e.op(UNPACK, UnpackAttrs{.count = steps, .axis = f.time}, {from_x}, rows);
   }
   const ValueId handle = e.add_value("state", DType::resource, Shape{});
-  e.op(VAR_HANDLE, VarHandleAttrs{.container = {}, .shared_name = e.value(handle).name}, {}, {handle});
+  // Operators may have one name; variables of one name would be one.
+  e.op(VAR_HANDLE,
+       VarHandleAttrs{.container = {}, .shared_name = fmt::format("{}#{}", e.value(handle).name, handle)}, {},
+       {handle});
   ValueId h = e.add_value("kept", DType::float32, row);
   e.op(READ_VARIABLE, NoAttrs{}, {handle}, {h});
   std::vector<ValueId> hidden(rows.size());
@@ -275,7 +236,7 @@ std::vector<ValueId> unroll_pass(Emitter& e, const RnnForm& f, const RnnPass& p,
 Status unroll_rnn(Site& s) {
   const Node n = s.consumer();  // a copy: adding nodes moves it
   const RnnForm f = rnn_form(n);
-  Emitter e(s);
+  SequenceEmitter e(s);
   s.ed.remove(s.consumer_id);
   std::vector<ValueId> parts;
   for (size_t d = 0; d < f.passes.size(); ++d) {

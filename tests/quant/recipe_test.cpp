@@ -30,7 +30,8 @@ TEST_CASE("mistakes in a recipe are named") {
       {"", "is not valid JSON"},
       {"[1]", "a recipe is a JSON object"},
       {R"({"schem": "int8"})",
-       "unknown key 'schem'; there are scheme, observer, io, per_channel, equalize, spare_channels, rounding, "
+       "unknown key 'schem'; there are scheme, observer, io, per_channel, equalize, spare_channels, "
+       "rounding, "
        "bias_correction, keep_float, min_sqnr_db"},
       {R"({"scheme": "int4"})",
        "'scheme': no scheme 'int4'; there are int8, int16x8, dynamic, weight-only, float16"},

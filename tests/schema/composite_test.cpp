@@ -88,9 +88,7 @@ TEST_CASE("composite operators that are refused") {
            "composite operator 'twice': graph 2 does not exist (there are 2)");
   CHECK_EQ(refusal([](Model& m) { m.graphs[1].nodes[0] = call(1, {0}, {1}); }),
            "composite operator 'twice': contains itself");
-  CHECK_EQ(refusal([](Model& m) {
-             m.graphs[0].nodes[1].inputs = {1, 1};
-           }),
+  CHECK_EQ(refusal([](Model& m) { m.graphs[0].nodes[1].inputs = {1, 1}; }),
            "composite operator 'twice': has 2 inputs and 1 outputs, its graph 1 and 1");
   CHECK_EQ(refusal([](Model& m) { m.graphs[1].outputs = {0}; }),
            "composite operator 'twice': output 'z' is an input, a constant or another output");

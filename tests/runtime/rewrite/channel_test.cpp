@@ -21,31 +21,19 @@ std::vector<RuleCase> channel_cases() {
     return b.op(ADD, {b.random(constant), v}, BinaryAttrs{.act = act});
   };
   add("batch norm of four axes", "batch norm", true,
-      [norm](GraphBuilder& b) {
-        b.output(norm(b, {2, 5, 4, 3}, {3}));
-      },
-      {DEPTHWISE_CONV_2D});
+      [norm](GraphBuilder& b) { b.output(norm(b, {2, 5, 4, 3}, {3})); }, {DEPTHWISE_CONV_2D});
   add(
       "batch norm with its activation", "batch norm", true,
-      [norm](GraphBuilder& b) {
-        b.output(norm(b, {1, 5, 4, 3}, {1, 1, 1, 3}, Activation::Kind::relu6));
-      },
+      [norm](GraphBuilder& b) { b.output(norm(b, {1, 5, 4, 3}, {1, 1, 1, 3}, Activation::Kind::relu6)); },
       {DEPTHWISE_CONV_2D},
       [](const Graph& g) { CHECK(activation_of(g.nodes[0].attrs)->kind == Activation::Kind::relu6); });
-  add("batch norm of rows", "batch norm", true,
-      [norm](GraphBuilder& b) {
-        b.output(norm(b, {6, 7}, {7}));
-      },
+  add("batch norm of rows", "batch norm", true, [norm](GraphBuilder& b) { b.output(norm(b, {6, 7}, {7})); },
       {RESHAPE, DEPTHWISE_CONV_2D, RESHAPE});
   add("batch norm along another axis", "batch norm", true,
-      [norm](GraphBuilder& b) {
-        b.output(norm(b, {2, 3, 2, 4, 5}, {1, 3, 1, 1, 1}));
-      },
+      [norm](GraphBuilder& b) { b.output(norm(b, {2, 3, 2, 4, 5}, {1, 3, 1, 1, 1})); },
       {TRANSPOSE, RESHAPE, DEPTHWISE_CONV_2D, RESHAPE, TRANSPOSE});
   add("batch norm along the second of four axes", "batch norm", true,
-      [norm](GraphBuilder& b) {
-        b.output(norm(b, {2, 3, 4, 5}, {3, 1, 1}));
-      },
+      [norm](GraphBuilder& b) { b.output(norm(b, {2, 3, 4, 5}, {3, 1, 1})); },
       {TRANSPOSE, DEPTHWISE_CONV_2D, TRANSPOSE});
   add("division, then subtraction", "batch norm", true,
       [](GraphBuilder& b) {
@@ -71,24 +59,17 @@ std::vector<RuleCase> channel_cases() {
       },
       {TRANSPOSE, DEPTHWISE_CONV_2D, TRANSPOSE, DEPTHWISE_CONV_2D});
   add("a scale per channel alone", "per-channel constant", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({3})}));
-      },
+      [](GraphBuilder& b) { b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.random({3})})); },
       {DEPTHWISE_CONV_2D});
   add("a shift per channel alone", "per-channel constant", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(SUB, {b.input("x", {1, 4, 4, 3}), b.random({3})}));
-      },
+      [](GraphBuilder& b) { b.output(b.op(SUB, {b.input("x", {1, 4, 4, 3}), b.random({3})})); },
       {DEPTHWISE_CONV_2D});
-  add("one number for all", "per-channel constant", false, [](GraphBuilder& b) {
-    b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.scalar(0.3f)}));
-  });
-  add("a constant that varies along two axes", "per-channel constant", false, [](GraphBuilder& b) {
-    b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({4, 3})}));
-  });
-  add("a constant that is larger than x", "per-channel constant", false, [](GraphBuilder& b) {
-    b.output(b.op(ADD, {b.input("x", {1, 1, 4, 1}), b.random({3})}));
-  });
+  add("one number for all", "per-channel constant", false,
+      [](GraphBuilder& b) { b.output(b.op(MUL, {b.input("x", {1, 4, 4, 3}), b.scalar(0.3f)})); });
+  add("a constant that varies along two axes", "per-channel constant", false,
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({4, 3})})); });
+  add("a constant that is larger than x", "per-channel constant", false,
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 1, 4, 1}), b.random({3})})); });
   const auto average = [](GraphBuilder& b, Padding padding, const Shape& factor) {
     Pool2DAttrs pool;
     pool.filter_h = 2, pool.filter_w = 3;
@@ -121,9 +102,8 @@ std::vector<RuleCase> channel_cases() {
       [=](GraphBuilder& b) { b.output(quotient(b, {})); }, {ADD, EXP, ADD, FLOOR_DIV});
   add("a clamped quotient rounded down", "floor of a quotient", false,
       [=](GraphBuilder& b) { b.output(quotient(b, Activation::Kind::relu)); });
-  add("two values", "per-channel constant", false, [](GraphBuilder& b) {
-    b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})}));
-  });
+  add("two values", "per-channel constant", false,
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
   return c;
 }
 

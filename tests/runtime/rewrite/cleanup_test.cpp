@@ -20,9 +20,7 @@ std::vector<RuleCase> cleanup_cases() {
     c.push_back({std::move(name), rule, fires, std::move(build), std::move(expected)});
   };
   add("constant branch", "fold constant", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(ADD, {b.op(EXP, {image(b)}), b.op(NEG, {b.random({3})})}));
-      },
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.op(EXP, {image(b)}), b.op(NEG, {b.random({3})})})); },
       {EXP, ADD});
   add("constant graph output", "fold constant", false, [](GraphBuilder& b) {
     b.output(b.op(NEG, {b.random({3})}));
@@ -56,53 +54,31 @@ std::vector<RuleCase> cleanup_cases() {
     b.output(b.op(NEG, {h}));
   });
   add("RESHAPE to the same shape", "drop RESHAPE", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(NEG, {b.reshape(image(b), {-1, 6, 5, 3})}));
-      },
-      {NEG});
-  add("RESHAPE that flattens with another batch", "drop RESHAPE", false, [](GraphBuilder& b) {
-    b.output(b.op(NEG, {b.reshape(b.input("x", {1, 10}), {1, -1})}));
-  });
-  add("RESHAPE of a graph input to a graph output", "drop RESHAPE", false, [](GraphBuilder& b) {
-    b.output(b.reshape(image(b), {1, 6, 5, 3}));
-  });
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.reshape(image(b), {-1, 6, 5, 3})})); }, {NEG});
+  add("RESHAPE that flattens with another batch", "drop RESHAPE", false,
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.reshape(b.input("x", {1, 10}), {1, -1})})); });
+  add("RESHAPE of a graph input to a graph output", "drop RESHAPE", false,
+      [](GraphBuilder& b) { b.output(b.reshape(image(b), {1, 6, 5, 3})); });
   add("RESHAPE that is a graph output", "drop RESHAPE", true,
-      [](GraphBuilder& b) {
-        b.output(b.reshape(b.op(EXP, {image(b)}), {1, 6, 5, 3}), "result");
-      },
-      {EXP});
+      [](GraphBuilder& b) { b.output(b.reshape(b.op(EXP, {image(b)}), {1, 6, 5, 3}), "result"); }, {EXP});
   add("TRANSPOSE by nothing", "drop TRANSPOSE", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(NEG, {b.transpose(image(b), {0, 1, 2, 3})}));
-      },
-      {NEG});
-  add("TRANSPOSE of equal extents", "drop TRANSPOSE", false, [](GraphBuilder& b) {
-    b.output(b.op(NEG, {b.transpose(b.input("x", {3, 3}), {1, 0})}));
-  });
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.transpose(image(b), {0, 1, 2, 3})})); }, {NEG});
+  add("TRANSPOSE of equal extents", "drop TRANSPOSE", false,
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.transpose(b.input("x", {3, 3}), {1, 0})})); });
   add("PAD by nothing", "drop PAD", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(NEG, {b.pad(image(b), {0, 0, 0, 0, 0, 0, 0, 0})}));
-      },
-      {NEG});
-  add("PAD by one", "drop PAD", false, [](GraphBuilder& b) {
-    b.output(b.op(NEG, {b.pad(image(b), {0, 0, 0, 1, 0, 0, 0, 0})}));
-  });
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.pad(image(b), {0, 0, 0, 0, 0, 0, 0, 0})})); }, {NEG});
+  add("PAD by one", "drop PAD", false,
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.pad(image(b), {0, 0, 0, 1, 0, 0, 0, 0})})); });
   add("x * 1", "drop x * 1, x + 0", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(NEG, {b.op(MUL, {image(b), b.scalar(1)})}));
-      },
-      {NEG});
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.op(MUL, {image(b), b.scalar(1)})})); }, {NEG});
   add("x * 1 with RELU", "drop x * 1, x + 0", false, [](GraphBuilder& b) {
     b.output(b.op(NEG, {b.op(MUL, {image(b), b.scalar(1)}, BinaryAttrs{.act = Kind::relu})}));
   });
   add("0 + x", "drop 1 * x, 0 + x", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(NEG, {b.op(ADD, {b.constant({3}, {0, 0, 0}), image(b)})}));
-      },
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.op(ADD, {b.constant({3}, {0, 0, 0}), image(b)})})); },
       {NEG});
-  add("0 - x", "drop 1 * x, 0 + x", false, [](GraphBuilder& b) {
-    b.output(b.op(EXP, {b.op(SUB, {b.constant({3}, {0, 0, 0}), image(b)})}));
-  });
+  add("0 - x", "drop 1 * x, 0 + x", false,
+      [](GraphBuilder& b) { b.output(b.op(EXP, {b.op(SUB, {b.constant({3}, {0, 0, 0}), image(b)})})); });
   add("pool of 1x1", "drop pool of 1x1", true,
       [](GraphBuilder& b) { b.output(b.op(NEG, {b.op(MAX_POOL_2D, {image(b)})})); }, {NEG});
   add("pool of 1x1 with stride", "drop pool of 1x1", false, [](GraphBuilder& b) {
@@ -117,22 +93,14 @@ std::vector<RuleCase> cleanup_cases() {
     b.output(b.op(NEG, {b.op(CONCATENATION, {x, x})}));
   });
   add("RESHAPE of RESHAPE", "chain of RESHAPE", true,
-      [](GraphBuilder& b) {
-        b.output(b.reshape(b.reshape(image(b), {6, 15}), {9, 10}));
-      },
-      {RESHAPE});
+      [](GraphBuilder& b) { b.output(b.reshape(b.reshape(image(b), {6, 15}), {9, 10})); }, {RESHAPE});
   add("RESHAPE there and back", "chain of RESHAPE", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(NEG, {b.reshape(b.reshape(image(b), {6, 15}), {1, 6, 5, 3})}));
-      },
+      [](GraphBuilder& b) { b.output(b.op(NEG, {b.reshape(b.reshape(image(b), {6, 15}), {1, 6, 5, 3})})); },
       {NEG});
-  add("RESHAPE of TRANSPOSE", "chain of RESHAPE", false, [](GraphBuilder& b) {
-    b.output(b.reshape(b.transpose(image(b), {0, 2, 1, 3}), {9, 10}));
-  });
+  add("RESHAPE of TRANSPOSE", "chain of RESHAPE", false,
+      [](GraphBuilder& b) { b.output(b.reshape(b.transpose(image(b), {0, 2, 1, 3}), {9, 10})); });
   add("TRANSPOSE of TRANSPOSE", "chain of TRANSPOSE", true,
-      [](GraphBuilder& b) {
-        b.output(b.transpose(b.transpose(image(b), {0, 3, 1, 2}), {0, 3, 2, 1}));
-      },
+      [](GraphBuilder& b) { b.output(b.transpose(b.transpose(image(b), {0, 3, 1, 2}), {0, 3, 2, 1})); },
       {TRANSPOSE});
   add("TRANSPOSE there and back", "chain of TRANSPOSE", true,
       [](GraphBuilder& b) {
@@ -146,19 +114,13 @@ std::vector<RuleCase> cleanup_cases() {
         b.output(b.op(EXP, {t}));
       },
       {TRANSPOSE, NEG, EXP});
-  add("TRANSPOSE of RESHAPE", "chain of TRANSPOSE", false, [](GraphBuilder& b) {
-    b.output(b.transpose(b.reshape(image(b), {6, 15}), {1, 0}));
-  });
+  add("TRANSPOSE of RESHAPE", "chain of TRANSPOSE", false,
+      [](GraphBuilder& b) { b.output(b.transpose(b.reshape(image(b), {6, 15}), {1, 0})); });
   add("clamps that are RELU6", "merge clamps", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(MINIMUM, {b.op(MAXIMUM, {b.scalar(0), image(b)}), b.scalar(6)}));
-      },
+      [](GraphBuilder& b) { b.output(b.op(MINIMUM, {b.op(MAXIMUM, {b.scalar(0), image(b)}), b.scalar(6)})); },
       {RELU6});
   add("clamps that are RELU_0_TO_1", "merge clamps", true,
-      [](GraphBuilder& b) {
-        b.output(b.op(MINIMUM, {b.op(RELU, {image(b)}), b.scalar(1)}));
-      },
-      {RELU_0_TO_1});
+      [](GraphBuilder& b) { b.output(b.op(MINIMUM, {b.op(RELU, {image(b)}), b.scalar(1)})); }, {RELU_0_TO_1});
   add("clamps without a name", "merge clamps", false, [](GraphBuilder& b) {
     b.output(b.op(MINIMUM, {b.op(MAXIMUM, {image(b), b.scalar(0.1f)}), b.scalar(6)}));
   });
@@ -207,9 +169,7 @@ std::vector<RuleCase> layout_cases() {
       },
       {CONV_2D, TRANSPOSE, RESHAPE});
   add("arithmetic along an axis that RESHAPE splits", "arithmetic before layout", false,
-      [conv](GraphBuilder& b) {
-        b.output(b.op(MUL, {b.reshape(conv(b), {1, 30, 2, 2}), b.random({2})}));
-      });
+      [conv](GraphBuilder& b) { b.output(b.op(MUL, {b.reshape(conv(b), {1, 30, 2, 2}), b.random({2})})); });
   add("arithmetic behind a TRANSPOSE with two readers", "arithmetic before layout", false,
       [conv](GraphBuilder& b) {
         const ValueId t = b.transpose(conv(b), {0, 3, 1, 2});
@@ -217,18 +177,15 @@ std::vector<RuleCase> layout_cases() {
         b.output(b.op(EXP, {t}));
       });
   add("RELU6 behind TRANSPOSE", "activation before layout", true,
-      [conv](GraphBuilder& b) {
-        b.output(b.op(RELU6, {b.transpose(conv(b), {0, 3, 1, 2})}));
-      },
+      [conv](GraphBuilder& b) { b.output(b.op(RELU6, {b.transpose(conv(b), {0, 3, 1, 2})})); },
       {CONV_2D, TRANSPOSE});
   add("clamp behind RESHAPE", "activation before layout", true,
       [conv](GraphBuilder& b) {
         b.output(b.op(MAXIMUM, {b.op(MINIMUM, {b.reshape(conv(b), {30, 4}), b.scalar(1)}), b.scalar(-0.5f)}));
       },
       {CONV_2D, RESHAPE});
-  add("RELU behind a TRANSPOSE of an input", "activation before layout", false, [](GraphBuilder& b) {
-    b.output(b.op(RELU, {b.transpose(image(b), {0, 3, 1, 2})}));
-  });
+  add("RELU behind a TRANSPOSE of an input", "activation before layout", false,
+      [](GraphBuilder& b) { b.output(b.op(RELU, {b.transpose(image(b), {0, 3, 1, 2})})); });
   add("TRANSPOSE, TANH, TRANSPOSE", "TRANSPOSE past element-wise", true,
       [](GraphBuilder& b) {
         b.output(b.transpose(b.op(TANH, {b.transpose(image(b), {0, 3, 1, 2})}), {0, 2, 3, 1}));
@@ -345,13 +302,11 @@ std::vector<RuleCase> lower_cases() {
     add(std::string("integer ADD then ") + std::string(name_of(act)), "integer activation", true,
         [add_bound, act, q](GraphBuilder& b) { add_bound(b, act, q); }, {ADD});
     add(std::string("integer ADD then ") + std::string(name_of(act)) + " of another scale",
-        "integer activation", false, [add_bound, act](GraphBuilder& b) {
-          add_bound(b, act, Quantization::per_tensor({0.04f, 11}));
-        });
+        "integer activation", false,
+        [add_bound, act](GraphBuilder& b) { add_bound(b, act, Quantization::per_tensor({0.04f, 11})); });
   }
-  add("integer ADD then RELU with another scale", "integer activation", false, [add_relu](GraphBuilder& b) {
-    add_relu(b, RELU, Quantization::per_tensor({0.04f, 11}));
-  });
+  add("integer ADD then RELU with another scale", "integer activation", false,
+      [add_relu](GraphBuilder& b) { add_relu(b, RELU, Quantization::per_tensor({0.04f, 11})); });
   return c;
 }
 

@@ -46,10 +46,7 @@ std::vector<RuleCase> after_conv() {
       {"TRANSPOSE_CONV without bias",
        [](GraphBuilder& b) { return b.transpose_conv(image(b), {.out = 4, .stride = 2, .bias = false}); },
        TRANSPOSE_CONV},
-      {"FULLY_CONNECTED",
-       [](GraphBuilder& b) {
-         return b.fully_connected(b.input("x", {3, 5}), 4);
-       },
+      {"FULLY_CONNECTED", [](GraphBuilder& b) { return b.fully_connected(b.input("x", {3, 5}), 4); },
        FULLY_CONNECTED},
       {"CONV_3D",
        [](GraphBuilder& b) {
@@ -71,15 +68,13 @@ std::vector<RuleCase> after_conv() {
                        [conv, tail](GraphBuilder& b) { tail(b, conv(b)); }, one});
     };
     add("MUL", "scale into weights", [](GraphBuilder& b, ValueId y) { b.output(b.op(MUL, {y, vec(b, 4)})); });
-    add("MUL by a scalar in front", "scale into weights", [](GraphBuilder& b, ValueId y) {
-      b.output(b.op(MUL, {b.scalar(-3), y}));
-    });
+    add("MUL by a scalar in front", "scale into weights",
+        [](GraphBuilder& b, ValueId y) { b.output(b.op(MUL, {b.scalar(-3), y})); });
     add("DIV", "scale into weights", [](GraphBuilder& b, ValueId y) { b.output(b.op(DIV, {y, vec(b, 4)})); });
     add("ADD", "shift into bias", [](GraphBuilder& b, ValueId y) { b.output(b.op(ADD, {vec(b, 4), y})); });
     add("SUB", "shift into bias", [](GraphBuilder& b, ValueId y) { b.output(b.op(SUB, {y, vec(b, 4)})); });
-    add("SUB from", "shift into bias", [](GraphBuilder& b, ValueId y) {
-      b.output(b.op(SUB, {vec(b, 4), y}));
-    });
+    add("SUB from", "shift into bias",
+        [](GraphBuilder& b, ValueId y) { b.output(b.op(SUB, {vec(b, 4), y})); });
     add("batch norm and RELU6", "activation", [](GraphBuilder& b, ValueId y) {
       b.output(b.op(RELU6, {b.op(ADD, {b.op(MUL, {y, vec(b, 4)}), vec(b, 4)})}));
     });
@@ -94,18 +89,14 @@ std::vector<RuleCase> after_conv() {
   auto decline = [&](std::string name, const char* rule, std::function<void(GraphBuilder&)> build) {
     cases.push_back({std::move(name), rule, false, std::move(build), {}});
   };
-  decline("MUL by a row", "scale into weights", [conv](GraphBuilder& b) {
-    b.output(b.op(MUL, {conv(b), b.random({6, 1, 1})}));
-  });
-  decline("MUL by a whole map", "scale into weights", [conv](GraphBuilder& b) {
-    b.output(b.op(MUL, {conv(b), b.random({1, 6, 5, 4})}));
-  });
-  decline("MUL that adds an axis", "scale into weights", [conv](GraphBuilder& b) {
-    b.output(b.op(MUL, {conv(b), b.random({1, 1, 1, 1, 4})}));
-  });
-  decline("MUL that widens", "scale into weights", [](GraphBuilder& b) {
-    b.output(b.op(MUL, {b.conv_2d(image(b), {.out = 1}), b.random({4})}));
-  });
+  decline("MUL by a row", "scale into weights",
+          [conv](GraphBuilder& b) { b.output(b.op(MUL, {conv(b), b.random({6, 1, 1})})); });
+  decline("MUL by a whole map", "scale into weights",
+          [conv](GraphBuilder& b) { b.output(b.op(MUL, {conv(b), b.random({1, 6, 5, 4})})); });
+  decline("MUL that adds an axis", "scale into weights",
+          [conv](GraphBuilder& b) { b.output(b.op(MUL, {conv(b), b.random({1, 1, 1, 1, 4})})); });
+  decline("MUL that widens", "scale into weights",
+          [](GraphBuilder& b) { b.output(b.op(MUL, {b.conv_2d(image(b), {.out = 1}), b.random({4})})); });
   decline("MUL of a second value", "scale into weights", [conv](GraphBuilder& b) {
     const ValueId y = conv(b);
     b.output(b.op(MUL, {y, b.input("gate", {1, 1, 1, 4})}));
@@ -131,12 +122,10 @@ std::vector<RuleCase> after_conv() {
     const ValueId y = b.op(CONV_2D, {x, b.input("w", {4, 3, 3, 3})});
     b.output(b.op(MUL, {y, vec(b, 4)}));
   });
-  decline("DIV by zero", "scale into weights", [conv](GraphBuilder& b) {
-    b.output(b.op(DIV, {conv(b), b.constant({4}, {1, 0, 1, 1})}));
-  });
-  decline("DIV of a constant", "scale into weights", [conv](GraphBuilder& b) {
-    b.output(b.op(DIV, {vec(b, 4), conv(b)}));
-  });
+  decline("DIV by zero", "scale into weights",
+          [conv](GraphBuilder& b) { b.output(b.op(DIV, {conv(b), b.constant({4}, {1, 0, 1, 1})})); });
+  decline("DIV of a constant", "scale into weights",
+          [conv](GraphBuilder& b) { b.output(b.op(DIV, {vec(b, 4), conv(b)})); });
   // The first factor still fits into the weights, the second one does not.
   cases.push_back({"a product beyond float",
                    "scale into weights",
@@ -145,9 +134,8 @@ std::vector<RuleCase> after_conv() {
                      b.output(b.op(MUL, {b.op(MUL, {conv(b), b.scalar(1e38f)}), b.scalar(1e38f)}));
                    },
                    {CONV_2D, MUL}});
-  decline("ADD of a map", "shift into bias", [conv](GraphBuilder& b) {
-    b.output(b.op(ADD, {conv(b), b.random({1, 6, 5, 4})}));
-  });
+  decline("ADD of a map", "shift into bias",
+          [conv](GraphBuilder& b) { b.output(b.op(ADD, {conv(b), b.random({1, 6, 5, 4})})); });
   decline("activation with two readers", "activation", [conv](GraphBuilder& b) {
     const ValueId y = conv(b);
     b.output(b.op(RELU, {y}));
@@ -156,9 +144,8 @@ std::vector<RuleCase> after_conv() {
   decline("activation behind TANH", "activation", [](GraphBuilder& b) {
     b.output(b.op(RELU, {b.conv_2d(image(b), {.out = 4, .act = Kind::tanh})}));
   });
-  decline("clamp per channel", "clamp", [conv](GraphBuilder& b) {
-    b.output(b.op(MAXIMUM, {conv(b), vec(b, 4)}));
-  });
+  decline("clamp per channel", "clamp",
+          [conv](GraphBuilder& b) { b.output(b.op(MAXIMUM, {conv(b), vec(b, 4)})); });
   decline("clamp to an empty range", "clamp", [](GraphBuilder& b) {
     b.output(b.op(MINIMUM, {b.conv_2d(image(b), {.out = 4, .act = Kind::relu}), b.scalar(-1)}));
   });
@@ -175,22 +162,13 @@ std::vector<RuleCase> after_conv() {
   };
   acts(
       "RELU then min 6 is RELU6", Kind::relu,
-      [](GraphBuilder& b, ValueId y) {
-        return b.op(MINIMUM, {y, b.scalar(6)});
-      },
-      Kind::relu6);
+      [](GraphBuilder& b, ValueId y) { return b.op(MINIMUM, {y, b.scalar(6)}); }, Kind::relu6);
   acts(
       "RELU then min 1 is a clamp", Kind::relu,
-      [](GraphBuilder& b, ValueId y) {
-        return b.op(MINIMUM, {b.scalar(1), y});
-      },
-      Activation::clamp(0, 1));
+      [](GraphBuilder& b, ValueId y) { return b.op(MINIMUM, {b.scalar(1), y}); }, Activation::clamp(0, 1));
   acts(
       "RELU6 then max 0 is RELU6", Kind::relu6,
-      [](GraphBuilder& b, ValueId y) {
-        return b.op(MAXIMUM, {y, b.scalar(0)});
-      },
-      Kind::relu6);
+      [](GraphBuilder& b, ValueId y) { return b.op(MAXIMUM, {y, b.scalar(0)}); }, Kind::relu6);
   acts(
       "max -1 then min 1 is RELU_N1_TO_1", Kind::none,
       [](GraphBuilder& b, ValueId y) {
@@ -229,24 +207,16 @@ std::vector<RuleCase> before_conv() {
       },
       {DEPTHWISE_CONV_2D});
   add("batch norm before FULLY_CONNECTED", "shift into next bias", true,
-      [norm](GraphBuilder& b) {
-        b.output(b.fully_connected(norm(b, b.input("x", {2, 7}), 7), 4));
-      },
+      [norm](GraphBuilder& b) { b.output(b.fully_connected(norm(b, b.input("x", {2, 7}), 7), 4)); },
       {FULLY_CONNECTED});
   add("constant minus x before CONV_2D", "shift into next bias", true,
-      [](GraphBuilder& b) {
-        b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image(b)}), {.padding = kValid}));
-      },
+      [](GraphBuilder& b) { b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image(b)}), {.padding = kValid})); },
       {CONV_2D});
   add("MUL before a padded CONV_2D", "scale into next weights", true,
-      [](GraphBuilder& b) {
-        b.output(b.conv_2d(b.op(DIV, {image(b), vec(b, 3)}), {.padding = kSame}));
-      },
+      [](GraphBuilder& b) { b.output(b.conv_2d(b.op(DIV, {image(b), vec(b, 3)}), {.padding = kSame})); },
       {CONV_2D});
   add("MUL before TRANSPOSE_CONV", "scale into next weights", true,
-      [](GraphBuilder& b) {
-        b.output(b.transpose_conv(b.op(MUL, {image(b), vec(b, 3)}), {.stride = 2}));
-      },
+      [](GraphBuilder& b) { b.output(b.transpose_conv(b.op(MUL, {image(b), vec(b, 3)}), {.stride = 2})); },
       {TRANSPOSE_CONV});
   add("batch norm before CONV_3D", "shift into next bias", true,
       [norm](GraphBuilder& b) {
@@ -258,9 +228,7 @@ std::vector<RuleCase> before_conv() {
   add("ADD before a padded CONV_2D", "shift into next bias", false,
       [norm](GraphBuilder& b) { b.output(b.conv_2d(norm(b, image(b), 3), {.padding = kSame})); }, {});
   add("constant minus x before a padded CONV_2D", "shift into next bias", false,
-      [](GraphBuilder& b) {
-        b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image(b)}), {.padding = kSame}));
-      },
+      [](GraphBuilder& b) { b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image(b)}), {.padding = kSame})); },
       {});
   add("ADD before TRANSPOSE_CONV", "shift into next bias", false,
       [](GraphBuilder& b) {
@@ -329,34 +297,30 @@ std::vector<RuleCase> arithmetic() {
                      b.output(b.op(RELU, {y}));
                    },
                    {}});
-  cases.push_back({"MUL of MUL",
-                   "merge scales",
-                   true,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(MUL, {b.scalar(3), b.op(DIV, {image(b), vec(b, 3)})}));
-                   },
-                   {MUL}});
-  cases.push_back({"MUL of MUL by row and column",
-                   "merge scales",
-                   false,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(MUL, {b.op(MUL, {image(b), b.random({6, 1, 1})}), vec(b, 3)}));
-                   },
-                   {}});
-  cases.push_back({"ADD of SUB",
-                   "merge shifts",
-                   true,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {image(b), vec(b, 3)})}));
-                   },
-                   {ADD}});
-  cases.push_back({"ADD of (c - x)",
-                   "merge shifts",
-                   false,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {vec(b, 3), image(b)})}));
-                   },
-                   {}});
+  cases.push_back(
+      {"MUL of MUL",
+       "merge scales",
+       true,
+       [](GraphBuilder& b) { b.output(b.op(MUL, {b.scalar(3), b.op(DIV, {image(b), vec(b, 3)})})); },
+       {MUL}});
+  cases.push_back(
+      {"MUL of MUL by row and column",
+       "merge scales",
+       false,
+       [](GraphBuilder& b) { b.output(b.op(MUL, {b.op(MUL, {image(b), b.random({6, 1, 1})}), vec(b, 3)})); },
+       {}});
+  cases.push_back(
+      {"ADD of SUB",
+       "merge shifts",
+       true,
+       [](GraphBuilder& b) { b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {image(b), vec(b, 3)})})); },
+       {ADD}});
+  cases.push_back(
+      {"ADD of (c - x)",
+       "merge shifts",
+       false,
+       [](GraphBuilder& b) { b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {vec(b, 3), image(b)})})); },
+       {}});
   auto two_norms = [](GraphBuilder& b) {
     ValueId y = image(b);
     for (int i = 0; i < 2; ++i)
@@ -364,13 +328,12 @@ std::vector<RuleCase> arithmetic() {
     b.output(b.op(RELU, {y}));
   };
   cases.push_back({"two batch norms", "scale before shift", true, two_norms, {MUL, ADD}});
-  cases.push_back({"shift and scale alone",
-                   "scale before shift",
-                   false,
-                   [](GraphBuilder& b) {
-                     b.output(b.op(MUL, {b.op(ADD, {image(b), vec(b, 3)}), vec(b, 3)}));
-                   },
-                   {}});
+  cases.push_back(
+      {"shift and scale alone",
+       "scale before shift",
+       false,
+       [](GraphBuilder& b) { b.output(b.op(MUL, {b.op(ADD, {image(b), vec(b, 3)}), vec(b, 3)})); },
+       {}});
   return cases;
 }
 
@@ -385,17 +348,14 @@ std::vector<RuleCase> branches() {
     return b.op(CONCATENATION, y, ConcatAttrs{.axis = axis});
   };
   const Kinds folded{SPLIT, TRANSPOSE_CONV, TRANSPOSE_CONV, CONCATENATION};
-  cases.push_back({"batch norm behind grouped TRANSPOSE_CONV", "arithmetic into branches", true,
-                   [grouped](GraphBuilder& b) {
-                     b.output(b.op(ADD, {b.op(MUL, {grouped(b), vec(b, 6)}), vec(b, 6)}));
-                   },
-                   folded});
+  cases.push_back(
+      {"batch norm behind grouped TRANSPOSE_CONV", "arithmetic into branches", true,
+       [grouped](GraphBuilder& b) { b.output(b.op(ADD, {b.op(MUL, {grouped(b), vec(b, 6)}), vec(b, 6)})); },
+       folded});
   cases.push_back({"MUL behind a CONCATENATION of rows",
                    "arithmetic into branches",
                    false,
-                   [grouped](GraphBuilder& b) {
-                     b.output(b.op(MUL, {grouped(b, 1), vec(b, 3)}));
-                   },
+                   [grouped](GraphBuilder& b) { b.output(b.op(MUL, {grouped(b, 1), vec(b, 3)})); },
                    {}});
   cases.push_back({"MUL behind a CONCATENATION with an input",
                    "arithmetic into branches",

@@ -236,6 +236,22 @@ TEST_CASE("an operator that is wanted as it is stays") {
   CHECK(m.graphs.size() == 1);
 }
 
+TEST_CASE("operators of one name have variables of their own") {
+  GraphBuilder b;
+  const ValueId first = rnn(b, b.input("x", {2, 6}), {.batch = 2});
+  const ValueId second = rnn(b, b.input("y", {2, 6}), {.batch = 2});
+  b.output(first);
+  b.output(second);
+  b.graph().value(first).name = b.graph().value(second).name = "h";
+  const Model before = model_of(b.build());
+  Model after = before;
+  REQUIRE(unroll(after, {}).ok());
+  const auto x = run_on(before), y = run_on(after);
+  REQUIRE(x.size() == y.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    CHECK(y[i] == doctest::Approx(x[i]).epsilon(1e-5));
+}
+
 TEST_CASE("a reset sets the state of an unrolled operator to zeros again") {
   GraphBuilder b;
   b.output(rnn(b, b.input("x", {2, 6}), {.batch = 2}));

@@ -27,13 +27,9 @@ std::vector<RuleCase> sign_cases() {
       },
       {SQUARE, AVERAGE_POOL_2D, NEG});
   add("RELU of an even power", "drop RELU, ABS", true,
-      [=](GraphBuilder& b) {
-        b.output(b.op(RELU, {b.op(POW, {x(b), b.scalar(4)})}));
-      },
-      {POW});
-  add("RELU of an odd power", "drop RELU, ABS", false, [=](GraphBuilder& b) {
-    b.output(b.op(RELU, {b.op(POW, {x(b), b.scalar(3)})}));
-  });
+      [=](GraphBuilder& b) { b.output(b.op(RELU, {b.op(POW, {x(b), b.scalar(4)})})); }, {POW});
+  add("RELU of an odd power", "drop RELU, ABS", false,
+      [=](GraphBuilder& b) { b.output(b.op(RELU, {b.op(POW, {x(b), b.scalar(3)})})); });
   add("ABS of a sum with something", "drop RELU, ABS", false, [=](GraphBuilder& b) {
     const ValueId v = x(b);
     b.output(b.op(ABS, {b.op(ADD, {b.op(SQUARE, {v}), v})}));
