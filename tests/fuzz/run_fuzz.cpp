@@ -11,7 +11,7 @@ using namespace octet;
 namespace {
 
 // Larger models than these are sound but slow; time is not what is tested.
-constexpr int64_t kMaxInput = 1 << 20, kMaxArena = 32 << 20;
+constexpr int64_t kMaxInput = 1 << 16, kMaxArena = 4 << 20;
 
 void run(const Model& model, Backend backend) {
   static const auto pool = std::make_shared<ThreadPool>(1);
