@@ -1,5 +1,6 @@
 // octet bench: how long models take, measured so that the numbers can be trusted.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 // octet calibrate: statistics of a float model's tensors, streamed, resumable, mergeable.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fmt/format.h>

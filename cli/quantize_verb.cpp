@@ -1,5 +1,6 @@
 // octet quantize: the main job, from a float model and data to an int8 model and what it costs.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 

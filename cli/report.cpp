@@ -1,5 +1,6 @@
 #include "cli/report.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "cli/quality.hpp"

@@ -3,6 +3,7 @@
 // verifier, tests and the operator table in the docs all read it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>

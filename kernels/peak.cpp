@@ -1,5 +1,6 @@
 #include "kernels/peak.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cpuinfo.h>
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "kernels/quant_math.hpp"
 
+#include <algorithm>
+
 namespace octet {
 
 RealRange range_of(const Activation& act) {

@@ -1,5 +1,6 @@
 #include "kernels/thread_pool.hpp"
 
+#include <algorithm>
 #include <pthreadpool.h>
 
 namespace octet {

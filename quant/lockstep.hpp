@@ -2,6 +2,7 @@
 // may be changed in between by what the samples hold at that point.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>

@@ -2,6 +2,7 @@
 // each weight. Rounding weights and correcting biases (weight_rounding.hpp) start from them.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 

@@ -1,5 +1,6 @@
 #include "quant/verify.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

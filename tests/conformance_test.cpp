@@ -1,4 +1,5 @@
 // Every row of every case table, in every numeric form, on every implementation.
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 #include "kernels/linear/depthwise.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>

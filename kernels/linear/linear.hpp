@@ -2,6 +2,7 @@
 // rescaling of the sum into the output's numbers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>

@@ -1,5 +1,6 @@
 #include "kernels/linear/patches.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/xnnpack/linear.hpp"

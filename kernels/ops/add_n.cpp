@@ -1,4 +1,5 @@
 // ADD_N: the sum of any number of tensors of one shape.
+#include <algorithm>
 #include <array>
 
 #include "kernels/dispatch.hpp"

@@ -1,4 +1,5 @@
 // ARG_MAX and ARG_MIN along one axis; the first of equals wins.
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/dispatch.hpp"

@@ -1,6 +1,7 @@
 // BATCH_MATMUL: inference and reference.
 #include "kernels/ops/batch_matmul.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 // Arithmetic of two operands with broadcasting: specs and the reference kernel.
 #include "kernels/ops/binary.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 

@@ -1,5 +1,6 @@
 // CAST between any two numeric types: through int64 or double, block by block. Quantization parameters are
 // not looked at. Float to integer saturates and NaN becomes 0; integer to integer wraps around.
+#include <algorithm>
 #include <array>
 #include <cstring>
 

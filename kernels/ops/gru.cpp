@@ -8,6 +8,7 @@
 // (FuseGRUPass.cpp). Their names are misleading: "hidden_hidden" multiplies the input and "hidden_input" the
 // state. What they leave open is refused: more than one sequence, return_sequences, a fused activation.
 // time_major says nothing: in both, axis 0 is time whatever the flag is, and luci never sets it.
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

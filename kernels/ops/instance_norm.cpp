@@ -4,6 +4,7 @@
 // Source of the semantics: luci-interpreter's kernel in Samsung/ONE (InstanceNorm.cpp): four axes are NHWC;
 // three axes are N, C, D with the mean over D; gamma and beta have one number per channel or one for all.
 // The variance here is the mean of (x - mean)^2, which does not cancel where luci's E[x^2] - mean^2 does.
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 

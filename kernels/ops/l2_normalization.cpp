@@ -1,4 +1,5 @@
 // L2_NORMALIZATION along the last axis: x / sqrt(max(sum of x^2, 1e-6)).
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/dispatch.hpp"

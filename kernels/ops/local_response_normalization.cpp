@@ -1,5 +1,6 @@
 // LOCAL_RESPONSE_NORMALIZATION along the last axis:
 // x / (bias + alpha * sum of x^2 over the `radius` neighbours on either side)^beta.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/dispatch.hpp"

@@ -1,5 +1,6 @@
 #include "kernels/ops/lstm_basic.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

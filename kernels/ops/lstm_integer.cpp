@@ -5,6 +5,7 @@
 //   hidden, output                  as the activations; with a projection the hidden vector has its own
 // The products between these points are rounded half to even from exact real values; TFLite's fixed-point
 // approximations stay within one step of the output of that.
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 // Inner products of recurrent operators: a row of weights with a vector.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/op_spec.hpp"

@@ -1,4 +1,5 @@
 // PAD, PADV2, MIRROR_PAD
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 // AVERAGE_POOL_2D, MAX_POOL_2D and L2_POOL_2D: inference and reference.
 #include "kernels/ops/pool_2d.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>

@@ -1,4 +1,5 @@
 // Pooling over blocks of channels that the compiler turns into vectors.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>

@@ -1,6 +1,8 @@
 // MEAN, SUM and the REDUCE_* operators: shapes, reference kernel, specs.
 #include "kernels/ops/reduce.hpp"
 
+#include <algorithm>
+
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"

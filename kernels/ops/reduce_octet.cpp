@@ -3,6 +3,7 @@
 // Rows of the reduced extent are added lane by lane. When few channels are kept, several rows are taken as
 // one wide row, so that the loop over lanes is always long enough to vectorize; its lanes are folded at the
 // end.
+#include <algorithm>
 #include <array>
 
 #include "kernels/dispatch.hpp"

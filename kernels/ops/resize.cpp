@@ -5,6 +5,7 @@
 // even.
 #include "kernels/ops/resize.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

@@ -2,6 +2,7 @@
 //
 // Source of the semantics: cker's and luci-interpreter's kernels in Samsung/ONE (RmsNorm.h, RmsNorm.cpp).
 // Files of late 2024 have a third input, beta, which ONE removed from the format in October 2024.
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 

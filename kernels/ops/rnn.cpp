@@ -1,5 +1,6 @@
 // RNN, UNIDIRECTIONAL_SEQUENCE_RNN, BIDIRECTIONAL_SEQUENCE_RNN: h = act(W x + A aux + R h + b), step by step.
 // Float activations, float or int8 weights.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "kernels/infer.hpp"

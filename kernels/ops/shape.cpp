@@ -1,4 +1,5 @@
 // SHAPE, RANK: facts about a tensor as data. The contents of the input are never read.
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/infer.hpp"

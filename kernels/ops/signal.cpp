@@ -1,4 +1,5 @@
 // RFFT2D (float32 to complex64) and COMPLEX_ABS.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <complex>

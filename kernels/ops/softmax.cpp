@@ -2,6 +2,7 @@
 //
 // 8-bit: q - max takes 256 values, so exp is a table made at creation. Short rows compute each output from
 // it; for long rows the outputs themselves become a table per row, and the row one look-up.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/infer.hpp"

@@ -1,4 +1,5 @@
 // SPLIT, SPLIT_V, UNPACK: one tensor cut into parts along an axis.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "kernels/infer.hpp"

@@ -1,4 +1,5 @@
 // TILE, BROADCAST_TO, BROADCAST_ARGS
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 

@@ -1,5 +1,6 @@
 // Element-wise operators of one input. 8-bit: one table of 256 bytes. 16-bit: a table of 65536 entries for
 // large tensors. float32: XNNPACK where it has a vectorized kernel that is precise enough.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/infer.hpp"

@@ -1,5 +1,6 @@
 #include "kernels/xnnpack/linear.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "kernels/xnnpack/operator.hpp"

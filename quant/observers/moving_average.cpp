@@ -1,5 +1,6 @@
 // Extremes of each sample, averaged with exponential forgetting: r += (x - r) / 100, and the plain mean while
 // fewer than 100 samples were seen. Less sensitive to a single odd sample than min/max.
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 

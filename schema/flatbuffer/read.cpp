@@ -1,4 +1,5 @@
 // Bytes to a Model: identification and verification here, one graph at a time in read_graph.cpp.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "schema/flatbuffer/format.hpp"

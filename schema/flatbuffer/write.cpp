@@ -1,4 +1,5 @@
 // A Model to bytes. FlatBuffers are built back to front, so constants go in first.
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 

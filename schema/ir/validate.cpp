@@ -1,5 +1,6 @@
 #include "schema/ir/validate.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>

@@ -1,4 +1,5 @@
 // DEPTH_TO_SPACE, SPACE_TO_DEPTH, SPACE_TO_BATCH_ND, BATCH_TO_SPACE_ND, RESIZE_*
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

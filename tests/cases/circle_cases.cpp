@@ -1,4 +1,5 @@
 // Circle's own operators. Oracles are the formulas, element by element, in double.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/support/op_case.hpp"

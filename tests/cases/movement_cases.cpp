@@ -1,4 +1,5 @@
 // RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE, PAD, MIRROR_PAD, CONCATENATION, PACK, SPLIT, SHAPE
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -1,4 +1,5 @@
 // LSTM, RNN, SVDF in float. The oracle follows the equations gate by gate, in double, sequence by sequence.
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 

@@ -1,5 +1,6 @@
 // Bad input, as an ordinary test: the fuzzers' entry points on their corpora, on every truncation and every
 // flipped byte of a small model, and on random mutations. OCTET_MUTATIONS sets how many of those (100000).
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
 // What the case tables can't say: 16 bits, quantization given exactly, errors, values outside of a domain.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 

@@ -1,5 +1,6 @@
 // Forms of convolutions, matrix products and pools that the case tables do not make: 16-bit activations,
 // hybrid and int4 weights, shapes and constants made to break things.
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <limits>

@@ -1,4 +1,5 @@
 // What the case tables cannot say of the operators that move data: errors, deferral, sharing, requantization.
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <fmt/format.h>

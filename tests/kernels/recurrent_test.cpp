@@ -1,4 +1,5 @@
 // Integer LSTM and SVDF against the float kernels on the same (dequantized) numbers, and state between runs.
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <fmt/format.h>

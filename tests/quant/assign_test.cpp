@@ -1,5 +1,6 @@
 #include "quant/assign.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 

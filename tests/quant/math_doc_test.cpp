@@ -1,4 +1,5 @@
 // Recomputes the worked examples of quant/MATH.md with the code that ships.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <doctest/doctest.h>

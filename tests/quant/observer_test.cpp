@@ -1,5 +1,6 @@
 #include "quant/observer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <limits>

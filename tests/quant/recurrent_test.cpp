@@ -1,6 +1,7 @@
 // LSTM in int8: what calibration sees inside, what is assigned, what is written, how close it stays.
 #include "tests/support/recurrent.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 

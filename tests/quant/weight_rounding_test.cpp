@@ -1,5 +1,6 @@
 #include "quant/weight_rounding.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <random>

@@ -1,5 +1,6 @@
 #include "runtime/memory_plan.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <random>
 

@@ -1,6 +1,7 @@
 // Sparse tensors: the walk that makes them dense, what it refuses, and the way in from a file.
 #include "schema/ir/sparsity.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <doctest/doctest.h>
 #include <functional>

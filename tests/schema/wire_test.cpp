@@ -1,4 +1,5 @@
 // What is on the wire, field by field (FORMAT.md refers to these cases by name).
+#include <algorithm>
 #include <doctest/doctest.h>
 
 #include "schema/flatbuffer/format.hpp"

@@ -1,5 +1,6 @@
 #include "tests/support/op_case.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 // Cross-layer equalization: the float function stays, ranges meet, and what can't be scaled is left alone.
 #include "runtime/rewrite/equalize.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 

@@ -1,4 +1,5 @@
 // Real graphs of fusions, batch norms unfolded: the form after fusion, and the golden outputs.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <doctest/doctest.h>
