@@ -14,10 +14,6 @@ std::vector<std::string> observers() {
 
 }  // namespace
 
-bool needs_data(Scheme s) {
-  return s == Scheme::int8 || s == Scheme::int16x8;
-}
-
 Result<Recipe> RecipeArgs::recipe() const {
   Recipe r;
   if (!file.empty()) {
@@ -59,14 +55,14 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
 
 void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   add_calibration_recipe(app, args);
-  app.add_option(
-         "--scheme", args.scheme,
-         "int8: the TFLite 8-bit specification (default); dynamic: int8 weights, activations quantized in "
-         "every run; weight-only: int8 weights, float arithmetic; float16: weights in half precision")
+  app.add_option("--scheme", args.scheme,
+                 "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
+                 "dynamic: int8 weights, activations quantized in "
+                 "every run; weight-only: int8 weights, float arithmetic; float16: weights in half precision")
       ->check(CLI::IsMember({"int8", "int16x8", "dynamic", "weight-only", "float16"}));
   app.add_option("--io", args.io,
                  "Types of inputs and outputs: keep those of the source model (default), or integers")
-      ->check(CLI::IsMember({"keep", "int8", "uint8"}));
+      ->check(CLI::IsMember({"keep", "int8", "uint8", "int16"}));
   app.add_option(
          "--keep-float", args.keep_float,
          "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")

@@ -23,6 +23,4 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args);
 // All of them.
 void add_recipe_options(CLI::App& app, RecipeArgs& args);
 
-bool needs_data(Scheme s);
-
 }  // namespace octet

@@ -82,7 +82,7 @@ class Quantizer {
       held_out_ = 0;  // nobody knows what the statistics were made from
       return {};
     }
-    if (!data_ || !needs_data(recipe_.scheme)) return {};
+    if (!data_ || !is_integer(recipe_.scheme)) return {};
     ProgressBar bar("calibrating");
     DatasetSource source(*data_, inputs_, 0, data_->size() - held_out_);
     CalibrateOptions how{.observer = recipe_.observer, .threads = args_.threads, .progress = {}};
@@ -182,7 +182,7 @@ Status run(const Args& args, Context& context) {
   if (!data.ok()) return context.misuse(data.status().message());
   data->refuse_nan = true;
   OCTET_ASSIGN(Recipe recipe, args.recipe.recipe());
-  if (needs_data(recipe.scheme) && args.files.empty() && args.stats.empty())
+  if (is_integer(recipe.scheme) && args.files.empty() && args.stats.empty())
     return context.misuse(fmt::format("{}: scheme {} needs calibration data: give --data or --stats",
                                       args.model, name_of(recipe.scheme)));
   if (args.max_drop >= 0 && args.files.empty())
@@ -223,7 +223,8 @@ Action add_quantize(CLI::App& app) {
   add_threads_option(app, args->threads);
   add_data_options(app, args->data);
   app.footer(
-      "JSON: input_bytes, output_bytes, ops_int8, ops_float, fallback[{op, kind, reason}], sqnr_db, "
+      "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, fallback[{op, kind, type, reason}], "
+      "sqnr_db, "
       "fusions{}, "
       "outputs[], layers[], findings[], seconds");
   return [args](Context& context) { return run(*args, context); };

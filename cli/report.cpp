@@ -46,7 +46,7 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
   const QuantizeReport& r = s.report;
   Json fallback = Json::array(), findings = Json::array(), fusions = Json::object();
   for (const Fallback& f : r.fallback)
-    fallback.push_back({{"op", f.op}, {"kind", f.kind}, {"reason", f.reason}});
+    fallback.push_back({{"op", f.op}, {"kind", f.kind}, {"type", name_of(f.type)}, {"reason", f.reason}});
   for (const Finding& f : r.findings)
     findings.push_back({{"where", f.where}, {"what", f.what}});
   for (const auto& [rule, n] : r.fusions)
@@ -58,6 +58,7 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
               {"input_bytes", s.input_bytes},
               {"output_bytes", s.output_bytes},
               {"ops_int8", r.ops_int8},
+              {"ops_int16", r.ops_int16},
               {"ops_float", r.ops_float},
               {"ops_other", r.ops_other},
               {"fallback", fallback},
@@ -87,8 +88,10 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
              fmt::format("{} ({:.2f} x smaller)", bytes_text(s.output_bytes),
                          static_cast<double>(s.input_bytes) /
                              static_cast<double>(std::max<int64_t>(s.output_bytes, 1)))});
+  if (r.ops_int16 > 0) table.add({"ops in int16", "0", std::to_string(r.ops_int16)});
   table.add({"ops in int8", "0", std::to_string(r.ops_int8)});
-  table.add({"ops in float", std::to_string(r.ops_int8 + r.ops_float), std::to_string(r.ops_float)});
+  table.add(
+      {"ops in float", std::to_string(r.ops_int8 + r.ops_int16 + r.ops_float), std::to_string(r.ops_float)});
   if (r.error)
     table.add({"error", "",
                r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});
@@ -107,7 +110,8 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
     text.back() = '\n';
   }
   for (const Fallback& f : r.fallback)
-    text += fmt::format("in float: {} {}: {}\n", f.kind, f.op, f.reason);
+    text += fmt::format("in {}: {} {}: {}\n", f.type == DType::float32 ? "float" : name_of(f.type), f.kind,
+                        f.op, f.reason);
   for (const Finding& f : r.findings)
     text += fmt::format("note: {}: {}\n", f.where, f.what);
   if (r.error)

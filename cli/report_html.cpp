@@ -116,7 +116,9 @@ std::string html_report(const QuantizeSummary& s) {
       {"result", fmt::format("{} ({})", s.output, bytes_text(s.output_bytes))},
       {"scheme", fmt::format("{}, observer {}", name_of(s.recipe.scheme), s.recipe.observer)},
       {"calibrated on", fmt::format("{} samples", s.calibration.samples())},
-      {"operators", fmt::format("{} in int8, {} in float", r.ops_int8, r.ops_float)}};
+      {"operators", r.ops_int16 > 0 ? fmt::format("{} in int16, {} in int8, {} in float", r.ops_int16,
+                                                  r.ops_int8, r.ops_float)
+                                    : fmt::format("{} in int8, {} in float", r.ops_int8, r.ops_float)}};
   if (r.error)
     facts.emplace_back("error",
                        fmt::format("{:.2f} dB SQNR on {} samples", r.error->sqnr_db, r.error->samples));
@@ -125,7 +127,7 @@ std::string html_report(const QuantizeSummary& s) {
                                             100 * *s.scores->against_top1));
   std::vector<std::pair<std::string, std::string>> fallback, findings, fusions;
   for (const Fallback& f : r.fallback)
-    fallback.emplace_back(f.op, f.kind + ": " + f.reason);
+    fallback.emplace_back(f.op, f.kind + (f.type == DType::float32 ? ": " : " in int8: ") + f.reason);
   for (const Finding& f : r.findings)
     findings.emplace_back(f.where, f.what);
   for (const auto& [rule, n] : r.fusions)

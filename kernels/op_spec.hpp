@@ -139,7 +139,8 @@ struct Implementation {
 // ---------------------------------------------------------------------------------------------------------
 // Quantization, as data.
 
-// How one input or output of an operator is quantized in the int8 scheme.
+// How one input or output of an operator is quantized when its activations are int8. With int16 ones,
+// activations are int16 with zero point 0 and biases int64; weights stay what they are (MATH.md, Q17).
 struct TensorRule {
   enum class Kind : uint8_t {
     activation,      // int8 asymmetric, per tensor, range from calibration
@@ -158,6 +159,7 @@ struct TensorRule {
   int inner = -1;  // the range is that of OpSpec::inner[inner] instead of the tensor's own
   int intermediate = -1;  // for a bias: the node's intermediate that stands in for input `a`
   int levels = 32767;
+  float scale16 = 0;  // for fixed: the scale as int16, with zero point 0; 0: that of int8
 
   // The same with the range of an inner tensor.
   TensorRule seen_as(int which) const {
@@ -166,8 +168,11 @@ struct TensorRule {
     return r;
   }
 };
-// The type a tensor has under a rule; float32 where it is kept.
-DType dtype_under(const TensorRule& r);
+// The type a tensor has under a rule, at an operator with int8 or int16 activations; float32 where it is
+// kept.
+DType dtype_under(const TensorRule& r, DType activations = DType::int8);
+// What a rule `fixed` dictates.
+Affine fixed_under(const TensorRule& r, DType activations = DType::int8);
 
 inline TensorRule activation() {
   return {TensorRule::Kind::activation, -1, -1, {}};
@@ -203,8 +208,10 @@ inline TensorRule same_as_input(int i) {
 inline TensorRule same_as_output(int i) {
   return {TensorRule::Kind::same_as_output, i, -1, {}};
 }
-inline TensorRule fixed(float scale, int64_t zero_point) {
-  return {TensorRule::Kind::fixed, -1, -1, Affine{scale, zero_point}};
+inline TensorRule fixed(float scale, int64_t zero_point, float scale16 = 0) {
+  TensorRule r{TensorRule::Kind::fixed, -1, -1, Affine{scale, zero_point}};
+  r.scale16 = scale16;
+  return r;
 }
 inline TensorRule keep() {
   return {};

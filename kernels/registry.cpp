@@ -20,14 +20,20 @@ const OpSpec* find_spec(OpKind kind) {
   return nullptr;
 }
 
-DType dtype_under(const TensorRule& r) {
+DType dtype_under(const TensorRule& r, DType activations) {
   switch (r.kind) {
-    case TensorRule::Kind::bias: return DType::int32;
+    case TensorRule::Kind::bias: return activations == DType::int16 ? DType::int64 : DType::int32;
     case TensorRule::Kind::symmetric16:
     case TensorRule::Kind::power_of_two16: return DType::int16;
     case TensorRule::Kind::keep: return DType::float32;
-    default: return DType::int8;
+    case TensorRule::Kind::weights: return DType::int8;
+    default: return activations;
   }
+}
+
+Affine fixed_under(const TensorRule& r, DType activations) {
+  if (activations != DType::int16) return r.value;
+  return {r.scale16 > 0 ? r.scale16 : r.value.scale, 0};
 }
 
 const QuantRule& quant_rule(const OpSpec& spec, const Node& node) {

@@ -39,13 +39,15 @@ std::string oddities_text(const Oddities& odd) {
 
 class Assigner {
  public:
-  Assigner(const Graph& g, const Calibration& calibration, const Recipe& recipe, const ForcedFloat& forced)
+  Assigner(const Graph& g, const Calibration& calibration, const Recipe& recipe,
+           const std::vector<Forced>& forced)
       : g_(g), uses_(uses_of(g)), recipe_(recipe), groups_(g.values.size()) {
     a_.nodes.resize(g.nodes.size());
     a_.values.resize(g.values.size());
+    a_.types.assign(g.values.size(), DType::int8);
     forced_.resize(g.nodes.size());
-    for (const auto& [node, reason] : forced)
-      forced_[static_cast<size_t>(node)] = reason;
+    for (const Forced& f : forced)
+      forced_[static_cast<size_t>(f.node)] = &f;  // of several the last
     const std::vector<std::string> keys = value_keys(g);
     for (const std::string& key : keys)
       observers_.push_back(calibration.find(key));
@@ -59,22 +61,24 @@ class Assigner {
   Result<Assignment> run() {
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       decide_form(static_cast<NodeId>(i));
+    for (size_t v = 0; v < g_.values.size(); ++v)
+      a_.types[v] = type_of(static_cast<ValueId>(v));
     collect_ranges();
     mark_computed_with();
     for (size_t i = 0; i < g_.nodes.size(); ++i)
-      if (is_int8(i)) join(static_cast<NodeId>(i));
+      if (is_integer(i)) join(static_cast<NodeId>(i));
     join_variables();
     for (size_t v = 0; v < g_.values.size(); ++v)
       settle(static_cast<ValueId>(v));
     for (size_t i = 0; i < g_.nodes.size(); ++i)
-      if (is_int8(i)) fill(static_cast<NodeId>(i));
+      if (is_integer(i)) fill(static_cast<NodeId>(i));
     return std::move(a_);
   }
 
  private:
   const Node& node(NodeId n) const { return g_.nodes[static_cast<size_t>(n)]; }
   NodeForm& form(NodeId n) { return a_.nodes[static_cast<size_t>(n)]; }
-  bool is_int8(size_t n) const { return a_.nodes[n].kind == NodeForm::Kind::int8; }
+  bool is_integer(size_t n) const { return a_.nodes[n].kind == NodeForm::Kind::integer; }
   const QuantRule& rules(NodeId n) const { return quant_rule(*find_spec(node(n).kind), node(n)); }
   bool is_real(ValueId v) const { return v != kNoValue && g_.value(v).dtype == DType::float32; }
   bool is_moving(ValueId v) const { return is_real(v) && !g_.value(v).is_constant(); }
@@ -82,7 +86,7 @@ class Assigner {
     a_.findings.push_back({std::move(where), std::move(what)});
   }
 
-  // --- which nodes compute in int8 ---
+  // --- which nodes compute in integers, and with which ---
 
   void decide_form(NodeId n) {
     NodeForm& f = form(n);
@@ -99,8 +103,35 @@ class Assigner {
       return;
     }
     f.reason = why_float(n);
-    f.kind = f.reason.empty() ? NodeForm::Kind::int8 : NodeForm::Kind::floating;
+    f.kind = f.reason.empty() ? NodeForm::Kind::integer : NodeForm::Kind::floating;
+    if (f.kind != NodeForm::Kind::integer || recipe_.scheme != Scheme::int16x8) return;
+    f.reason = why_int8(n);
+    if (f.reason.empty()) f.type = DType::int16;
   }
+
+  // Why an operator's activations are int8 although the scheme wants 16 bits.
+  std::string why_int8(NodeId n) const {
+    if (const Forced* forced = forced_[static_cast<size_t>(n)]; forced != nullptr) return forced->reason;
+    const QuantRule& rule = rules(n);
+    for (const auto* list : {&rule.inputs, &rule.outputs, &rule.intermediates})
+      for (const TensorRule& r : *list)
+        if (r.inner >= 0 || r.kind == Kind::symmetric16 || r.kind == Kind::power_of_two16)
+          return "has 16 bits inside already";
+    return {};
+  }
+
+  // The type in which a value is held where it is an integer: that in which it is computed. What is
+  // converted from floats has the best that anybody reads.
+  DType type_of(ValueId v) const {
+    const NodeId p = uses_.producer[static_cast<size_t>(v)];
+    if (p >= 0 && is_integer(static_cast<size_t>(p))) return a_.nodes[static_cast<size_t>(p)].type;
+    const auto& readers = uses_.consumers[static_cast<size_t>(v)];
+    const bool wide = std::any_of(readers.begin(), readers.end(), [&](NodeId c) {
+      return is_integer(static_cast<size_t>(c)) && a_.nodes[static_cast<size_t>(c)].type == DType::int16;
+    });
+    return wide ? DType::int16 : DType::int8;
+  }
+  DType held_type(ValueId v) const { return a_.types[static_cast<size_t>(v)]; }
 
   std::string why_float(NodeId n) const {
     const Node& op = node(n);
@@ -110,7 +141,9 @@ class Assigner {
     if (!rule.has_int8) return std::string(rule.why_not);
     if (const std::string* pattern = pattern_that_keeps(recipe_, g_, n))
       return fmt::format("kept in float by '{}'", *pattern);
-    if (!forced_[static_cast<size_t>(n)].empty()) return forced_[static_cast<size_t>(n)];
+    if (const Forced* forced = forced_[static_cast<size_t>(n)];
+        forced != nullptr && forced->type == DType::float32)
+      return forced->reason;
     for (size_t i = 0; i < op.inputs.size(); ++i)
       if (std::string why = why_not_tensor(n, op.inputs[i], rule.input(i)); !why.empty()) return why;
     for (size_t i = 0; i < op.outputs.size(); ++i)
@@ -187,11 +220,12 @@ class Assigner {
                "calibration saw " + oddities_text(observer->oddities()) + " values; they were left out");
     }
     for (size_t n = 0; n < g_.nodes.size(); ++n) {
-      if (!is_int8(n)) continue;
+      if (!is_integer(n)) continue;
       const Node& op = g_.nodes[n];
       for (size_t j = 0; j < op.outputs.size(); ++j) {
         const TensorRule& rule = rules(static_cast<NodeId>(n)).output(j);
-        if (is_moving(op.outputs[j]) && rule.kind == Kind::fixed) groups_.pin(op.outputs[j], rule.value);
+        if (is_moving(op.outputs[j]) && rule.kind == Kind::fixed)
+          groups_.pin(op.outputs[j], fixed_under(rule, a_.nodes[n].type), a_.nodes[n].type);
       }
     }
   }
@@ -199,7 +233,7 @@ class Assigner {
   // When the one reader of `v` works element by element, what counts is the error behind it.
   Response response_to(ValueId v) const {
     const auto& readers = uses_.consumers[static_cast<size_t>(v)];
-    if (readers.size() != 1 || !is_int8(static_cast<size_t>(readers[0]))) return nullptr;
+    if (readers.size() != 1 || !is_integer(static_cast<size_t>(readers[0]))) return nullptr;
     if (std::find(g_.outputs.begin(), g_.outputs.end(), v) != g_.outputs.end()) return nullptr;
     return response_of(g_, readers[0], v);
   }
@@ -221,7 +255,7 @@ class Assigner {
 
   void mark_computed_with() {
     for (size_t n = 0; n < g_.nodes.size(); ++n) {
-      if (!is_int8(n)) continue;
+      if (!is_integer(n)) continue;
       const Node& op = g_.nodes[n];
       std::vector<char> handed_on(op.inputs.size(), 0);
       if (!rules(static_cast<NodeId>(n)).mixes)
@@ -263,7 +297,8 @@ class Assigner {
       const auto inputs = std::count_if(c.begin(), c.end(),
                                         [&](const Port& p) { return !p.is_output && is_moving(p.value); });
       for (const Port& p : c)
-        if (!p.is_output && is_moving(p.value) && p.value != anchor->value)
+        if (!p.is_output && is_moving(p.value) && p.value != anchor->value &&
+            held_type(p.value) == held_type(anchor->value))
           groups_.join(p.value, anchor->value, how_to_join(p.value, inputs == 1));
     }
   }
@@ -288,30 +323,42 @@ class Assigner {
       const auto* variable = handle < 0 ? nullptr : std::get_if<VarHandleAttrs>(&node(handle).attrs);
       if (variable == nullptr || !is_moving(v)) continue;
       const auto [at, fresh] = known.try_emplace({variable->container, variable->shared_name}, v);
-      if (!fresh) groups_.join(v, at->second, Groups::Join::whole);
+      if (!fresh && held_type(v) == held_type(at->second)) groups_.join(v, at->second, Groups::Join::whole);
     }
   }
 
   // --- scales ---
 
   void settle(ValueId v) {
-    if (!is_moving(v) || g_.value(v).is_variable || !touches_int8(v)) return;
+    if (!is_moving(v) || g_.value(v).is_variable || !touches_integer(v)) return;
     if (const auto pinned = groups_.pinned(v)) {
       a_.values[static_cast<size_t>(v)] = Quantization::per_tensor(*pinned);
       return;
     }
     std::string note;
-    const Affine affine = activation_affine(groups_.range(v), note, groups_.points(v));
-    a_.values[static_cast<size_t>(v)] = Quantization::per_tensor(affine);
+    a_.values[static_cast<size_t>(v)] = group_quantization(v, held_type(v), note);
     if (!note.empty()) report(g_.value(v).name, note);
   }
 
-  bool touches_int8(ValueId v) const {
+  // By the range of the group. 16 bits hold all that was seen: clipping gains nothing (Q17).
+  Quantization group_quantization(ValueId v, DType type, std::string& note) const {
+    const Range r = type == DType::int16 ? groups_.seen(v) : groups_.range(v);
+    return Quantization::per_tensor(affine_of(type, r, note, groups_.points(v)));
+  }
+
+  // How an operator with activations of the given type reads a value that is computed.
+  Quantization read_as(ValueId v, DType type) const {
+    if (type == held_type(v)) return a_.values[static_cast<size_t>(v)];
+    std::string note;  // was reported with the value's own type
+    return group_quantization(v, type, note);
+  }
+
+  bool touches_integer(ValueId v) const {
     const NodeId p = uses_.producer[static_cast<size_t>(v)];
-    if (p >= 0 && is_int8(static_cast<size_t>(p))) return true;
+    if (p >= 0 && is_integer(static_cast<size_t>(p))) return true;
     const auto& consumers = uses_.consumers[static_cast<size_t>(v)];
     return std::any_of(consumers.begin(), consumers.end(),
-                       [&](NodeId c) { return is_int8(static_cast<size_t>(c)); });
+                       [&](NodeId c) { return is_integer(static_cast<size_t>(c)); });
   }
 
   void fill(NodeId n) {
@@ -329,9 +376,9 @@ class Assigner {
       if (rule.inner >= 0) {
         f.inputs[i] = inner_quantization(n, rule);
       } else if (rule.kind == Kind::fixed) {
-        f.inputs[i] = Quantization::per_tensor(rule.value);
+        f.inputs[i] = Quantization::per_tensor(fixed_under(rule, f.type));
       } else if (rule.kind == Kind::activation || is_same(rule)) {
-        f.inputs[i] = is_moving(v) ? a_.values[static_cast<size_t>(v)] : constant_quantization(v);
+        f.inputs[i] = is_moving(v) ? read_as(v, f.type) : constant_quantization(v, f.type);
       }
     }
     // Ports of one scale take the anchor's: constants are quantized with it, other values requantized to it.
@@ -366,19 +413,18 @@ class Assigner {
     return Quantization::per_tensor(a);
   }
 
-  Quantization constant_quantization(ValueId v) {
+  Quantization constant_quantization(ValueId v, DType type) {
     Oddities odd;
     const auto values = g_.value(v).constant.as<float>();
     const Range r = range_of_constant(values, odd);
     // One number all over: exact to the last bit, which matters where it is an exponent.
-    if (!odd.any() && r.min == r.max && std::fabs(r.max) >= 64 * kLeastScale)
+    if (type == DType::int8 && !odd.any() && r.min == r.max && std::fabs(r.max) >= 64 * kLeastScale)
       return Quantization::per_tensor({std::fabs(r.max) / 64, 0});
     if (odd.any())
       report(g_.value(v).name,
              "holds " + oddities_text(odd) + " values; they saturate and do not widen its range");
     std::string note;
-    const Affine a = activation_affine(r, note);
-    return Quantization::per_tensor(a);
+    return Quantization::per_tensor(affine_of(type, r, note));
   }
 
   void fill_weights(NodeId n) {
@@ -398,7 +444,8 @@ class Assigner {
                            w.dead.size(), w.scale.size(), w.dead.front()));
       for (size_t b = 0; b < op.inputs.size(); ++b) {
         const TensorRule& bias = rules(n).input(b);
-        if (is_real(op.inputs[b]) && bias.kind == Kind::bias && bias.b == static_cast<int>(i))
+        if (f.type == DType::int8 && is_real(op.inputs[b]) && bias.kind == Kind::bias &&
+            bias.b == static_cast<int>(i))
           make_room(op.inputs[b], scale_beside(bias, f), w);
       }
       f.inputs[i] = quantization_of(w.scale, axis);
@@ -460,7 +507,7 @@ class Assigner {
   const Recipe& recipe_;
   Groups groups_;
   Assignment a_;
-  std::vector<std::string> forced_;
+  std::vector<const Forced*> forced_;  // per node; most are null
   std::vector<const Observer*> observers_;
   std::vector<std::vector<const Observer*>> inner_;  // per node, of OpSpec::inner
 };
@@ -468,7 +515,7 @@ class Assigner {
 }  // namespace
 
 Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-                          const ForcedFloat& forced) {
+                          const std::vector<Forced>& forced) {
   return Assigner(g, calibration, recipe, forced).run();
 }
 

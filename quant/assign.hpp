@@ -1,4 +1,4 @@
-// Assignment: which operators compute in int8, and the scale and zero point of everything they touch.
+// Assignment: which operators compute in integers, and the scale and zero point of everything they touch.
 // Decided first as plain data, applied afterwards by materialize().
 #pragma once
 
@@ -20,29 +20,35 @@ struct Finding {
 
 struct NodeForm {
   enum class Kind : uint8_t {
-    int8,       // computes in int8
+    integer,    // computes in integers; `type` says with which activations
     floating,   // stays in float; `reason` says why
     untouched,  // sees no float tensor (indices, shapes, booleans), or stores what it is given
   };
   Kind kind = Kind::floating;
-  std::string reason;
-  // Per input and output of an int8 node: how the tensor must be quantized there; empty where it is not.
+  DType type = DType::int8;  // of an integer node's activations: int8, or int16 in the scheme int16x8
+  std::string reason;        // why not as the scheme wants it
+  // Per input and output of an integer node: how the tensor must be quantized there; empty where it is not.
   // Intermediates are those its rule asks for, not those the node has now.
   std::vector<Quantization> inputs, outputs, intermediates;
 };
 
 struct Assignment {
   std::vector<NodeForm> nodes;  // one per node of the graph
-  // How each value that is float32 now is held where it is held as int8: the quantization it is produced
-  // with, or that a QUANTIZE gives it. Empty: never int8.
+  // How each value that is float32 now is held where it is an integer: the quantization it is produced with,
+  // or that a QUANTIZE gives it. Empty: never an integer.
   std::vector<Quantization> values;
+  std::vector<DType> types;  // of each value where it is an integer
   std::vector<Finding> findings;
 };
 
-// Nodes that must stay float whatever the recipe says, with the reason.
-using ForcedFloat = std::vector<std::pair<NodeId, std::string>>;
+// Nodes that must compute in another type than the recipe says, with the reason.
+struct Forced {
+  NodeId node = -1;
+  DType type = DType::float32;  // or int8
+  std::string reason;
+};
 
 Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-                          const ForcedFloat& forced = {});
+                          const std::vector<Forced>& forced = {});
 
 }  // namespace octet

@@ -25,7 +25,7 @@ std::string why_no_kernel(const Graph& g, const Node& n, ThreadPool& pool) {
   for (const Implementation& impl : spec->fast)
     if (!refuses(impl)) return {};
   if (!refuses(spec->reference)) return {};
-  return "no kernel takes it in int8: " + (why.empty() ? "it has none" : why);
+  return why.empty() ? "it has none" : why;
 }
 
 }  // namespace octet

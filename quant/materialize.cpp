@@ -39,18 +39,23 @@ class Builder {
   struct Forms {
     ValueId real = kNoValue;
     ValueId integer = kNoValue;                                 // with a_.values' quantization
-    std::vector<std::pair<Quantization, ValueId>> requantized;  // with others, and of constants
+    std::vector<std::pair<Quantization, ValueId>> requantized;  // others, and those of constants
     bool made_integer = false;                                  // what its producer makes
   };
   const Value& old_value(ValueId v) const { return g_.value(v); }
   Forms& forms(ValueId v) { return forms_[static_cast<size_t>(v)]; }
   const Quantization& quant_of(ValueId v) const { return a_.values[static_cast<size_t>(v)]; }
+  DType type_of(ValueId v) const { return a_.types[static_cast<size_t>(v)]; }
 
   std::string unique(std::string name) {
     if (name.empty()) return name;
     while (!names_.insert(name).second)
       name += "_";
     return name;
+  }
+
+  static const char* suffix_of(DType type) {
+    return type == DType::int16 ? "_int16" : type == DType::uint8 ? "_uint8" : "_int8";
   }
 
   // A copy of the description of `v`, as the form named `suffix` ("" keeps the name).
@@ -69,20 +74,33 @@ class Builder {
     n.inputs = std::move(in);
     n.outputs = {out};
     const OpSpec* spec = find_spec(kind);
-    n.version = out_.value(n.inputs[0]).dtype == DType::float32 && out_.value(out).dtype == DType::float32
-                    ? spec->version_float
-                    : spec->version_int8;
+    const DType from = out_.value(n.inputs[0]).dtype, to = out_.value(out).dtype;
+    n.version = from == DType::int16 || to == DType::int16       ? spec->version_int16
+                : from == DType::float32 && to == DType::float32 ? spec->version_float
+                                                                 : spec->version_int8;
     out_.nodes.push_back(std::move(n));
-  }
-
-  static Quantization as_uint8(const Quantization& q) {
-    return Quantization::per_tensor({q.scale(), q.zero_point() + 128});
   }
 
   // --- borders ---
 
   bool integer_at_border(ValueId v) const {
     return io_ != Io::keep && old_value(v).dtype == DType::float32 && !quant_of(v).empty();
+  }
+
+  // How the border holds a value that is an integer inside.
+  std::pair<DType, Quantization> at_border(ValueId v) const {
+    const Quantization& q = quant_of(v);
+    const DType inside = type_of(v), type = io_ == Io::uint8   ? DType::uint8
+                                            : io_ == Io::int16 ? DType::int16
+                                                               : DType::int8;
+    if (type == inside) return {type, q};
+    std::string note;
+    const bool wide = type == DType::int16;
+    Affine a = wide || inside == DType::int16
+                   ? affine_of(wide ? type : DType::int8, range_of(q.at(), inside), note)
+                   : q.at();
+    if (type == DType::uint8) a.zero_point += 128;
+    return {type, Quantization::per_tensor(a)};
   }
 
   void add_input(ValueId v) {
@@ -93,25 +111,29 @@ class Builder {
       return;
     }
     f.made_integer = true;
-    if (io_ == Io::uint8) {
-      const ValueId border = add_value(v, DType::uint8, as_uint8(quant_of(v)), "");
-      f.integer = add_value(v, DType::int8, quant_of(v), "_int8");
-      out_.inputs.push_back(border);
-      add_op(OpKind::QUANTIZE, {border}, f.integer);
+    const auto [type, q] = at_border(v);
+    const ValueId border = add_value(v, type, q, "");
+    out_.inputs.push_back(border);
+    if (type == type_of(v)) {
+      f.integer = border;
     } else {
-      f.integer = add_value(v, DType::int8, quant_of(v), "");
-      out_.inputs.push_back(f.integer);
+      f.integer = add_value(v, type_of(v), quant_of(v), suffix_of(type_of(v)));
+      add_op(OpKind::QUANTIZE, {border}, f.integer);
     }
   }
 
   void add_output(ValueId v) {
     if (!integer_at_border(v)) {
       out_.outputs.push_back(old_value(v).dtype == DType::float32 ? real(v) : as_is(v));
-    } else if (io_ == Io::int8) {
-      out_.outputs.push_back(integer(v, quant_of(v)));
+      return;
+    }
+    const ValueId inside = integer(v, quant_of(v), type_of(v));
+    const auto [type, q] = at_border(v);
+    if (type == type_of(v)) {
+      out_.outputs.push_back(inside);
     } else {
-      const ValueId border = add_value(v, DType::uint8, as_uint8(quant_of(v)), "_uint8");
-      add_op(OpKind::QUANTIZE, {integer(v, quant_of(v))}, border);
+      const ValueId border = add_value(v, type, q, suffix_of(type));
+      add_op(OpKind::QUANTIZE, {inside}, border);
       out_.outputs.push_back(border);
     }
   }
@@ -136,13 +158,13 @@ class Builder {
     return f.real;
   }
 
-  ValueId integer(ValueId v, const Quantization& q) {
+  ValueId integer(ValueId v, const Quantization& q, DType type) {
     Forms& f = forms(v);
-    if (f.integer != kNoValue && q == quant_of(v)) return f.integer;
+    const bool usual = type == type_of(v) && q == quant_of(v);
+    if (f.integer != kNoValue && usual) return f.integer;
     for (const auto& [have, id] : f.requantized)
-      if (have == q) return id;
-    const bool usual = q == quant_of(v);
-    const ValueId id = add_value(v, DType::int8, q, usual ? "_int8" : "_requantized");
+      if (have == q && out_.value(id).dtype == type) return id;
+    const ValueId id = add_value(v, type, q, usual || type != type_of(v) ? suffix_of(type) : "_requantized");
     add_op(OpKind::QUANTIZE, {f.made_integer ? f.integer : as_is(v)}, id);
     if (usual)
       f.integer = id;
@@ -151,9 +173,9 @@ class Builder {
     return id;
   }
 
-  ValueId integer_constant(ValueId v, const Quantization& q, const TensorRule& rule) {
+  ValueId integer_constant(ValueId v, const Quantization& q, const TensorRule& rule, DType activations) {
     Forms& f = forms(v);
-    const DType type = dtype_under(rule);
+    const DType type = dtype_under(rule, activations);
     for (const auto& [have, id] : f.requantized)
       if (have == q && out_.value(id).dtype == type) return id;
     const ValueId id = add_value(v, type, q, "");
@@ -178,13 +200,14 @@ class Builder {
     const Node& old = g_.nodes[static_cast<size_t>(id)];
     const NodeForm& form = a_.nodes[static_cast<size_t>(id)];
     Node n = old;
-    if (form.kind != Kind::int8) {
+    if (form.kind != Kind::integer) {
       for (ValueId& v : n.inputs)
         v = v != kNoValue && old_value(v).dtype == DType::float32 ? real(v) : as_is(v);
     } else {
       const OpSpec* spec = find_spec(old.kind);
       const QuantRule& rules = quant_rule(*spec, old);
-      n.version = std::max(n.version, spec->version_int8);
+      n.version = std::max(n.version, form.type == DType::int16 ? spec->version_int16 : spec->version_int8);
+      if (form.type == DType::int16) use_any_scale(n.attrs);
       for (size_t i = 0; i < n.inputs.size(); ++i) {
         const ValueId v = old.inputs[i];
         if (v == kNoValue || form.inputs[i].empty())
@@ -192,12 +215,12 @@ class Builder {
         else if (old_value(v).is_variable)
           n.inputs[i] = state(v, form.inputs[i], rules.input(i));
         else if (old_value(v).is_constant())
-          n.inputs[i] = integer_constant(v, form.inputs[i], rules.input(i));
+          n.inputs[i] = integer_constant(v, form.inputs[i], rules.input(i), form.type);
         else
-          n.inputs[i] = integer(v, form.inputs[i]);
+          n.inputs[i] = integer(v, form.inputs[i], form.type);
       }
     }
-    if (form.kind == Kind::int8 && !form.intermediates.empty())
+    if (form.kind == Kind::integer && !form.intermediates.empty())
       add_intermediates(n, form);
     else
       for (ValueId& v : n.intermediates)
@@ -206,20 +229,29 @@ class Builder {
     for (size_t j = 0; j < old.outputs.size(); ++j) {
       const ValueId v = old.outputs[j];
       if (v == kNoValue) continue;
-      const bool is_integer = form.kind == Kind::int8 && !form.outputs[j].empty();
+      const bool is_integer = form.kind == Kind::integer && !form.outputs[j].empty();
       if (clamp.none() || j != 0) {
         n.outputs[j] = add_output_of_node(v, is_integer);
         continue;
       }
       // The clamp becomes operators of its own, which produce the value in the node's place.
       const Quantization q = is_integer ? form.outputs[j] : Quantization();
-      const ValueId before = add_value(v, is_integer ? DType::int8 : DType::float32, q, "_unclamped");
+      const ValueId before = add_value(v, is_integer ? form.type : DType::float32, q, "_unclamped");
       n.outputs[j] = before;
       push_node(n, id);
       add_clamp(before, v, is_integer, clamp);
       return;
     }
     push_node(std::move(n), id);
+  }
+
+  // Operators that once wanted 16-bit scales to be powers of two are told that these are not.
+  static void use_any_scale(Attrs& attrs) {
+    std::visit(
+        [](auto& a) {
+          if constexpr (requires { a.pot_scale_int16; }) a.pot_scale_int16 = false;
+        },
+        attrs);
   }
 
   // They are records of a quantization without data. Those that nobody uses are float, without parameters.
@@ -249,21 +281,22 @@ class Builder {
       return f.real;
     }
     f.made_integer = true;
-    f.integer =
-        add_value(v, DType::int8, quant_of(v), is_output_.contains(v) && io_ == Io::keep ? "_int8" : "");
+    f.integer = add_value(v, type_of(v), quant_of(v),
+                          is_output_.contains(v) && io_ == Io::keep ? suffix_of(type_of(v)) : "");
     return f.integer;
   }
 
-  // No file format has a code for a general clamp. Where int8 saturates at its bounds anyway it just goes;
-  // else it is returned, to be spelled out.
+  // No file format has a code for a general clamp. Where the integers saturate at its bounds anyway it just
+  // goes; else it is returned, to be spelled out.
   static Activation take_clamp(Node& n, const NodeForm& form) {
     Activation* act = activation_of(n.attrs);
     if (act == nullptr || act->kind != Activation::Kind::clamp) return {};
     const Activation clamp = *act;
     *act = Activation();
-    if (form.kind == Kind::int8 && !form.outputs[0].empty()) {
-      const QuantBounds b = bounds_of(clamp, DType::int8, form.outputs[0].at());
-      if (b.lo == -128 && b.hi == 127) return {};
+    if (form.kind == Kind::integer && !form.outputs[0].empty()) {
+      const QuantBounds b = bounds_of(clamp, form.type, form.outputs[0].at());
+      const IntRange all = range_of(form.type);
+      if (b.lo == all.lo && b.hi == all.hi) return {};
     }
     return clamp;
   }
@@ -277,8 +310,8 @@ class Builder {
       value.constant = Constant::of(std::vector<float>{x});
       if (is_integer) {
         value.quant = quant_of(v);
-        value.constant = quantize_constant(value, value.quant, DType::int8, false);
-        value.dtype = DType::int8;
+        value.constant = quantize_constant(value, value.quant, type_of(v), false);
+        value.dtype = type_of(v);
       }
       return out_.add_value(std::move(value));
     };
@@ -309,7 +342,8 @@ class Builder {
 }  // namespace
 
 Result<Materialized> materialize(const Graph& g, const Assignment& assignment, Io io) {
-  if (assignment.nodes.size() != g.nodes.size() || assignment.values.size() != g.values.size())
+  if (assignment.nodes.size() != g.nodes.size() || assignment.values.size() != g.values.size() ||
+      assignment.types.size() != g.values.size())
     return Status::internal("the assignment belongs to another graph");
   return Builder(g, assignment, io).run();
 }

@@ -64,8 +64,9 @@ void WindowMeans::add(const float* x, ThreadPool& pool) {
   windows += count;
 }
 
-WindowMoments::WindowMoments(const Geometry& g, std::optional<Affine> held_as, int64_t block)
+WindowMoments::WindowMoments(const Geometry& g, std::optional<Affine> held_as, int64_t block, DType held_type)
     : held_as(held_as),
+      held_type(held_type),
       real(g),
       held(g),
       block(block),
@@ -85,7 +86,7 @@ MomentsTap::MomentsTap(size_t values, const std::vector<WatchedWindows>& watched
   } while (most >= kLeastBlock);
   for (const WatchedWindows& w : watched) {
     readers_[static_cast<size_t>(w.input)].push_back(moments_.size());
-    moments_.emplace_back(w.g, w.held_as, block_for(w.g, std::max(most, kLeastBlock)));
+    moments_.emplace_back(w.g, w.held_as, block_for(w.g, std::max(most, kLeastBlock)), w.held_type);
   }
 }
 
@@ -101,12 +102,17 @@ void MomentsTap::on_value(ValueId id, const ConstTensorView& view) {
 void MomentsTap::add(WindowMoments& m, const float* x) {
   const auto n = static_cast<size_t>(m.g().batch * m.g().pixels_in() * m.g().in_channels);
   held_.assign(x, x + n);
-  if (m.held_as)
+  const auto hold = [&]<class T>(T) {
     pool_.for_range(n, 4096, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i)
-        held_[i] = static_cast<float>(
-            dequantize(quantize<int8_t>(static_cast<double>(x[i]), *m.held_as), *m.held_as));
+        held_[i] =
+            static_cast<float>(dequantize(quantize<T>(static_cast<double>(x[i]), *m.held_as), *m.held_as));
     });
+  };
+  if (m.held_as && m.held_type == DType::int16)
+    hold(int16_t{});
+  else if (m.held_as)
+    hold(int8_t{});
   m.real.add(x, pool_);
   m.held.add(held_.data(), pool_);
   add_products(m);

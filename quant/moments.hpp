@@ -33,13 +33,15 @@ struct WindowMeans {
 // moments of the latter within a group, for blocks of neighbouring terms, so that memory stays bounded.
 struct WindowMoments {
   std::optional<Affine> held_as;    // how the quantized operator holds its input; nothing: in float
+  DType held_type = DType::int8;    // likewise: int8 or int16
   WindowMeans real, held;           // over all windows
   int64_t block = 0;                // terms of a block; the last one of a group may have fewer
   int64_t sampled = 0;              // windows in what follows, spread evenly over each sample
   std::vector<double> sampled_sum;  // [group][term]
   std::vector<double> products;     // [group][block][i][j], j >= i
 
-  WindowMoments(const linear::Geometry& g, std::optional<Affine> held_as, int64_t block);
+  WindowMoments(const linear::Geometry& g, std::optional<Affine> held_as, int64_t block,
+                DType held_type = DType::int8);
   const linear::Geometry& g() const { return real.g; }
   int64_t terms() const { return g().terms(); }
   int64_t blocks() const { return (terms() + block - 1) / block; }
@@ -58,6 +60,7 @@ struct WatchedWindows {
   ValueId input = kNoValue;
   linear::Geometry g;
   std::optional<Affine> held_as;
+  DType held_type = DType::int8;
 };
 
 // Gathers the moments of all watched operators while samples run through the float graph.

@@ -111,16 +111,16 @@ Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized
 }
 
 void describe(const Graph& g, const Assignment& a, QuantizeReport& report) {
-  report.ops_int8 = report.ops_float = report.ops_other = 0;
+  report.ops_int8 = report.ops_int16 = report.ops_float = report.ops_other = 0;
   report.fallback.clear();
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const NodeForm& f = a.nodes[n];
-    if (f.kind == NodeForm::Kind::int8) ++report.ops_int8;
+    if (f.kind == NodeForm::Kind::integer) ++(f.type == DType::int16 ? report.ops_int16 : report.ops_int8);
     if (f.kind == NodeForm::Kind::untouched) ++report.ops_other;
-    if (f.kind != NodeForm::Kind::floating) continue;
-    ++report.ops_float;
-    report.fallback.push_back(
-        {node_name(g, static_cast<NodeId>(n)), std::string(name_of(g.nodes[n].kind)), f.reason});
+    if (f.kind == NodeForm::Kind::floating) ++report.ops_float;
+    if (f.reason.empty()) continue;
+    report.fallback.push_back({node_name(g, static_cast<NodeId>(n)), std::string(name_of(g.nodes[n].kind)),
+                               f.kind == NodeForm::Kind::floating ? DType::float32 : f.type, f.reason});
   }
   report.findings = a.findings;
 }
@@ -138,7 +138,7 @@ NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error
   NodeId worst = -1;
   double most = -1;
   for (size_t n = 0; n < g.nodes.size(); ++n) {
-    if (a.nodes[n].kind != NodeForm::Kind::int8) continue;
+    if (a.nodes[n].kind != NodeForm::Kind::integer) continue;
     double in = 60, out = kExactDb;  // 60 dB: what 8 bits can at best hold
     for (ValueId v : g.nodes[n].inputs)
       in = std::min(in, of(v));
@@ -168,13 +168,13 @@ Status try_refinement(const PreparedModel& prepared, std::shared_ptr<Model>& qua
   return {};
 }
 
-Result<QuantizeResult> quantize_int8(const PreparedModel& prepared, const Calibration& calibration,
-                                     const Recipe& recipe, const QuantizeOptions& options) {
+Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Calibration& calibration,
+                                        const Recipe& recipe, const QuantizeOptions& options) {
   const Graph& g = prepared.model->main();
   if (calibration.fingerprint() != fingerprint_of(g))
     return Status::invalid("the statistics were taken from another model, or with another recipe");
   QuantizeResult result;
-  ForcedFloat forced;
+  std::vector<Forced> forced;
   for (;;) {
     OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced));
     if (options.samples != nullptr) {
@@ -188,8 +188,9 @@ Result<QuantizeResult> quantize_int8(const PreparedModel& prepared, const Calibr
     const NodeId worst = most_harmful(g, q.assignment, *result.report.error);
     if (worst < 0) break;
     forced = std::move(q.forced);
-    forced.emplace_back(worst, fmt::format("kept in float to reach {:g} dB (it was {:.1f} dB)",
-                                           recipe.min_sqnr_db, result.report.error->sqnr_db));
+    forced.push_back({worst, DType::float32,
+                      fmt::format("kept in float to reach {:g} dB (it was {:.1f} dB)", recipe.min_sqnr_db,
+                                  result.report.error->sqnr_db)});
   }
   return result;
 }
@@ -201,15 +202,16 @@ Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   OCTET_TRY(refuse_quantized(source.main()));
   auto model = std::make_shared<Model>(source);
   FusionReport report;
-  if (recipe.scheme == Scheme::int8) {
+  const bool integer = is_integer(recipe.scheme);
+  if (integer) {
     auto keep = [&](const Graph& graph, NodeId n) { return pattern_that_keeps(recipe, graph, n) != nullptr; };
     OCTET_ASSIGN(report, unroll(*model, keep));
   }
   Graph& g = model->main();
-  if (recipe.scheme == Scheme::int8) widen_hybrid_weights(g);
+  if (integer) widen_hybrid_weights(g);
   OCTET_ASSIGN(const FusionReport fused, fuse(g));
   report.append(fused);
-  if (recipe.scheme == Scheme::int8) {
+  if (integer) {
     OCTET_ASSIGN(const FusionReport channels, round_once(g));
     report.append(channels);
   }
@@ -270,15 +272,15 @@ Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration
                                 const Recipe& recipe, const QuantizeOptions& options) {
   Result<QuantizeResult> result = Status::internal("no scheme");
   switch (recipe.scheme) {
-    case Scheme::int8: result = quantize_int8(prepared, calibration, recipe, options); break;
+    case Scheme::int8:
+    case Scheme::int16x8: result = quantize_integer(prepared, calibration, recipe, options); break;
     case Scheme::weight_only:
     case Scheme::float16:
     case Scheme::dynamic: result = quantize_weights(prepared, recipe); break;
-    case Scheme::int16x8: return Status::unsupported("the scheme int16x8 is not supported yet");
   }
   if (!result.ok()) return result;
   QuantizeReport& report = result->report;
-  if (recipe.scheme != Scheme::int8 && options.samples != nullptr) {
+  if (!is_integer(recipe.scheme) && options.samples != nullptr) {
     OCTET_ASSIGN(report.error, measure(prepared, *result->model, options));
   }
   report.fusions = prepared.fusions;
@@ -297,7 +299,7 @@ Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, cons
   c.progress = options.progress;
   c.custom_ops = options.custom_ops;
   Calibration calibration;
-  if (recipe.scheme == Scheme::int8) {
+  if (is_integer(recipe.scheme)) {
     OCTET_TRY(samples.rewind());
     OCTET_ASSIGN(calibration, calibrate(*prepared.model, samples, c));
   }

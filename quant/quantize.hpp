@@ -30,14 +30,15 @@ struct PreparedModel {
 Result<PreparedModel> prepare(const Model& source, const Recipe& recipe);
 
 struct Fallback {
-  std::string op;    // name of the operator
-  std::string kind;  // "CONV_2D"
+  std::string op;               // name of the operator
+  std::string kind;             // "CONV_2D"
+  DType type = DType::float32;  // what it computes in instead
   std::string reason;
 };
 
 struct QuantizeReport {
   int64_t input_bytes = 0, output_bytes = 0;  // of the serialized models
-  int ops_int8 = 0;
+  int ops_int8 = 0, ops_int16 = 0;            // by their activations
   int ops_float = 0;  // that compute in float; the QUANTIZE and DEQUANTIZE at borders do not count
   int ops_other = 0;  // that see indices, shapes or booleans only
   std::vector<Fallback> fallback;
@@ -65,7 +66,7 @@ struct QuantizeOptions {
   std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
-// Schemes other than int8 ignore `calibration`.
+// Schemes without integer activations ignore `calibration`.
 Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,
                                 const Recipe& recipe, const QuantizeOptions& options = {});
 

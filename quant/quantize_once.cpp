@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "quant/kernel_probe.hpp"
 #include "quant/materialize.hpp"
 #include "quant/pipeline.hpp"
@@ -7,14 +9,16 @@
 namespace octet {
 namespace {
 
-ForcedFloat find_refused(const Materialized& m, const Assignment& a) {
+std::vector<Forced> find_refused(const Materialized& m, const Assignment& a) {
   ThreadPool pool(1);
-  ForcedFloat refused;
+  std::vector<Forced> refused;
   for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
     const NodeId source = m.source[i];
-    if (source < 0 || a.nodes[static_cast<size_t>(source)].kind != NodeForm::Kind::int8) continue;
-    if (std::string why = why_no_kernel(m.graph, m.graph.nodes[i], pool); !why.empty())
-      refused.emplace_back(source, std::move(why));
+    if (source < 0 || a.nodes[static_cast<size_t>(source)].kind != NodeForm::Kind::integer) continue;
+    const DType type = a.nodes[static_cast<size_t>(source)].type;
+    if (const std::string why = why_no_kernel(m.graph, m.graph.nodes[i], pool); !why.empty())
+      refused.push_back({source, type == DType::int16 ? DType::int8 : DType::float32,
+                         fmt::format("no kernel takes it in {}: {}", name_of(type), why)});
   }
   return refused;
 }
@@ -22,13 +26,13 @@ ForcedFloat find_refused(const Materialized& m, const Assignment& a) {
 }  // namespace
 
 Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
-                                const Recipe& recipe, ForcedFloat forced) {
+                                const Recipe& recipe, std::vector<Forced> forced) {
   const Graph& g = prepared.model->main();
   for (;;) {
     OCTET_ASSIGN(Assignment a, assign(g, calibration, recipe, forced));
     OCTET_ASSIGN(Materialized m, materialize(g, a, recipe.io));
-    if (ForcedFloat refused = find_refused(m, a); !refused.empty()) {
-      // Each round forces at least one more node, so this ends.
+    if (std::vector<Forced> refused = find_refused(m, a); !refused.empty()) {
+      // Each round moves at least one more node from int16 to int8 or from there to float, so this ends.
       forced.insert(forced.end(), refused.begin(), refused.end());
       continue;
     }

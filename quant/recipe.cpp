@@ -25,7 +25,7 @@ constexpr std::array kSchemes = {
 constexpr std::array kRoundings = {Named<Rounding>{Rounding::nearest, "nearest"},
                                    Named<Rounding>{Rounding::compensated, "compensated"}};
 constexpr std::array kIos = {Named<Io>{Io::keep, "keep"}, Named<Io>{Io::int8, "int8"},
-                             Named<Io>{Io::uint8, "uint8"}};
+                             Named<Io>{Io::uint8, "uint8"}, Named<Io>{Io::int16, "int16"}};
 
 template <class Table, class E>
 std::string_view name_in(const Table& table, E value) {

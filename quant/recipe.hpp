@@ -14,19 +14,24 @@ namespace octet {
 
 enum class Scheme : uint8_t {
   int8,         // activations and weights int8, bias int32: the TFLite 8-bit specification
-  int16x8,      // 16-bit activations (not supported yet)
+  int16x8,      // activations int16, weights int8, bias int64: TFLite's 16x8 specification
   dynamic,      // int8 weights, activations quantized in every run; needs no data
   weight_only,  // int8 weights, float arithmetic; needs no data
   float16,      // float16 weights, float arithmetic; needs no data
 };
 std::string_view name_of(Scheme s);  // "int8", "int16x8", "dynamic", "weight-only", "float16"
 Result<Scheme> scheme_of(std::string_view name);
+// Activations are integers with scales that calibration finds.
+inline bool is_integer(Scheme s) {
+  return s == Scheme::int8 || s == Scheme::int16x8;
+}
 
 // Types of the quantized model's inputs and outputs.
 enum class Io : uint8_t {
   keep,   // those of the source model: a drop-in replacement
   int8,   // integers, quantized as the graph is inside
   uint8,  // the same with 128 added
+  int16,  // likewise with 16 bits
 };
 std::string_view name_of(Io io);
 Result<Io> io_of(std::string_view name);

@@ -34,14 +34,17 @@ Constant shifted(const Value& bias, const std::vector<double>& lack) {
       if (std::isfinite(lack[c])) b[c] = static_cast<float>(static_cast<double>(b[c]) + lack[c]);
     return Constant::of(b);
   }
-  const auto old = bias.constant.as<int32_t>();
-  std::vector<int32_t> b(old.begin(), old.end());
-  for (size_t c = 0; c < b.size(); ++c) {
-    if (!std::isfinite(lack[c])) continue;  // an infinite value in the data
-    const auto scale = static_cast<double>(bias.quant.at(c).scale);
-    b[c] = saturate<int32_t>(static_cast<double>(b[c]) + round_even(lack[c] / scale));
-  }
-  return Constant::of(b);
+  const auto integers = [&]<class T>(std::span<const T> old) {
+    std::vector<T> b(old.begin(), old.end());
+    for (size_t c = 0; c < b.size(); ++c) {
+      if (!std::isfinite(lack[c])) continue;  // an infinite value in the data
+      const auto scale = static_cast<double>(bias.quant.at(c).scale);
+      b[c] = saturate<T>(static_cast<double>(b[c]) + round_even(lack[c] / scale));
+    }
+    return Constant::of(b);
+  };
+  return bias.dtype == DType::int64 ? integers(bias.constant.as<int64_t>())
+                                    : integers(bias.constant.as<int32_t>());
 }
 
 std::vector<double> difference(std::vector<double> a, const std::vector<double>& b) {
@@ -92,9 +95,9 @@ class RealMeans final : public Tap {
   std::vector<WindowMeans> means_;
 };
 
-// Shift the biases of an int8 graph in the order in which they are computed with, each by what its operator's
-// mean output lacks when everything before it is integer and corrected already: noise that passes a ReLU
-// shifts means, and so do ranges that end early. Does nothing where the graph can't run that way.
+// Shift the biases of an integer graph in the order in which they are computed with, each by what its
+// operator's mean output lacks when everything before it is integer and corrected already: noise that passes
+// a ReLU shifts means, and so do ranges that end early. Does nothing where the graph can't run that way.
 Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>& sites,
                       const QuantizeOptions& options) {
   auto made = Lockstep::create(g, options.threads, options.custom_ops);
@@ -173,9 +176,11 @@ std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quanti
     // Weights that were int8 already, next to float activations, stay what they are.
     if (!f.value(w).is_constant() || f.value(w).dtype != DType::float32) continue;
     s.real = &f.value(w);
-    if (const ValueId b = n.input(c->slots.bias); is_own(b, DType::int32)) s.bias = b;
+    if (const ValueId b = n.input(c->slots.bias); is_own(b, DType::int32) || is_own(b, DType::int64))
+      s.bias = b;
     s.input_slot = c->slots.x;
-    s.windows = {x, c->g, g.value(n.input(c->slots.x)).quant.at()};
+    const Value& held = g.value(n.input(c->slots.x));
+    s.windows = {x, c->g, held.quant.at(), held.dtype};
     sites.push_back(std::move(s));
   }
   return sites;

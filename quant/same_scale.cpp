@@ -78,7 +78,7 @@ bool Groups::join(ValueId input, ValueId anchor, Join how) {
     if (*in.pin != *out.pin) return false;
   } else if (in.pin || out.pin) {
     const Affine& pin = in.pin ? *in.pin : *out.pin;
-    const Range held = range_of(pin);
+    const Range held = in.pin ? in.held : out.held;
     const Range seen = (in.pin ? out : in).seen;
     if (seen.min < held.min - pin.scale || seen.max > held.max + pin.scale) return false;
   } else if (how == Join::shared && width(both) >= 2 * width(in.range) && width(in.range) > 0) {
@@ -86,7 +86,10 @@ bool Groups::join(ValueId input, ValueId anchor, Join how) {
   }
   out.range = joined(in.range, out.range, how);
   out.seen = united(in.seen, out.seen);
-  if (!out.pin) out.pin = in.pin;
+  if (!out.pin) {
+    out.pin = in.pin;
+    out.held = in.held;
+  }
   out.computed_with = out.computed_with || in.computed_with;
   out.points.insert(out.points.end(), in.points.begin(), in.points.end());
   parent_[index(a)] = b;

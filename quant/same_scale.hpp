@@ -34,7 +34,10 @@ class Groups {
   void widen(ValueId v, Range r);
   // A value that should be represented exactly.
   void add_point(ValueId v, MassPoint p) { sets_[index(find(v))].points.push_back(p); }
-  void pin(ValueId v, Affine a) { sets_[index(find(v))].pin = a; }
+  void pin(ValueId v, Affine a, DType type) {
+    sets_[index(find(v))].pin = a;
+    sets_[index(find(v))].held = range_of(a, type);
+  }
 
   // An operator computes with `v`, instead of handing it on as it is.
   void set_computed_with(ValueId v) { sets_[index(find(v))].computed_with = true; }
@@ -53,12 +56,13 @@ class Groups {
   bool join(ValueId input, ValueId anchor, Join how);
 
   Range range(ValueId v) const { return sets_[index(find(v))].range; }
+  Range seen(ValueId v) const { return sets_[index(find(v))].seen; }
   std::span<const MassPoint> points(ValueId v) const { return sets_[index(find(v))].points; }
   std::optional<Affine> pinned(ValueId v) const { return sets_[index(find(v))].pin; }
 
  private:
   struct Set {
-    Range range, seen;
+    Range range, seen, held;  // held: what `pin` can hold
     std::optional<Affine> pin;
     std::vector<MassPoint> points;
     bool computed_with = false;

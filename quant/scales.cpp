@@ -113,8 +113,13 @@ Affine int16_affine(const TensorRule& rule, Range r, std::string& note) {
   return {std::max(static_cast<float>(reach / rule.levels), kLeastScale), 0};
 }
 
-Range range_of(const Affine& a) {
-  return {static_cast<float>(dequantize<int8_t>(-128, a)), static_cast<float>(dequantize<int8_t>(127, a))};
+Affine affine_of(DType type, Range r, std::string& note, std::span<const MassPoint> points) {
+  return type == DType::int16 ? int16_affine(symmetric16(), r, note) : activation_affine(r, note, points);
+}
+
+Range range_of(const Affine& a, DType type) {
+  const IntRange i = range_of(type);
+  return {static_cast<float>(dequantize(i.lo, a)), static_cast<float>(dequantize(i.hi, a))};
 }
 
 Range range_of_constant(std::span<const float> values, Oddities& odd) {
@@ -178,6 +183,7 @@ Constant quantize_constant(const Value& value, const Quantization& q, DType type
       out[i] = quantize<T>(static_cast<double>(in[i]), affine_at(i));
     return Constant::of(out);
   };
+  if (type == DType::int64) return all_as(int64_t{});
   if (type == DType::int32) return all_as(int32_t{});
   if (type == DType::int16) return all_as(int16_t{});
   const double lo = symmetric ? -kWeightLevels : -128.0;

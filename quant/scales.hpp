@@ -30,8 +30,10 @@ Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> 
 Affine int16_affine(const TensorRule& rule, Range r, std::string& note);
 // The scales that power_of_two16 may take: what the integer LSTM's tangent can shift by.
 inline constexpr float kLeastCellScale = 0x1p-15f, kMostCellScale = 0x1p-9f;
-// The reals that int8 with `a` can hold.
-Range range_of(const Affine& a);
+// (Q17) An activation of the given type, int8 or int16.
+Affine affine_of(DType type, Range r, std::string& note, std::span<const MassPoint> points = {});
+// The reals that the type can hold with `a`.
+Range range_of(const Affine& a, DType type);
 
 // Extremes of a constant, as data: what is not finite and fills are left out and counted.
 Range range_of_constant(std::span<const float> values, Oddities& odd);
@@ -44,8 +46,8 @@ struct WeightScales {
 };
 WeightScales weight_scales(std::span<const float> weights, const Shape& shape, int axis);
 
-// (Q2) `value` (float32) quantized with `q` to int8, int16 or int32; int8 weights keep to [-127, 127] when
-// symmetric.
+// (Q2) `value` (float32) quantized with `q` to int8, int16, int32 or int64; int8 weights keep to [-127, 127]
+// when symmetric.
 Constant quantize_constant(const Value& value, const Quantization& q, DType type, bool symmetric);
 
 // Index of the channel of element i of a tensor: (i / inner) % channels.

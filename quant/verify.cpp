@@ -19,6 +19,7 @@ struct Role {
   const TensorRule& rule;
   const Value& value;
   bool is_input;
+  DType activations;  // int8 or int16
 };
 
 const Value* input_of(const Role& r, int i) {
@@ -74,6 +75,11 @@ Status check_weights(const Role& r) {
   return {};
 }
 
+Status expect_activation(const Role& r) {
+  OCTET_TRY(expect_per_tensor(r, r.activations));
+  return r.activations == DType::int16 ? check_zero_points(r.value) : Status();
+}
+
 // What the scale of a bias is besides that of its weights; 0 when it is not there.
 double scale_beside_weights(const Role& r) {
   if (r.rule.intermediate < 0 && r.rule.a < 0) return static_cast<double>(r.rule.value.scale);
@@ -86,8 +92,8 @@ double scale_beside_weights(const Role& r) {
 }
 
 Status check_bias(const Role& r) {
-  if (r.value.dtype != DType::int32)
-    return Status::invalid(fmt::format("is {}, must be int32", name_of(r.value.dtype)));
+  if (const DType want = dtype_under(r.rule, r.activations); r.value.dtype != want)
+    return Status::invalid(fmt::format("is {}, must be {}", name_of(r.value.dtype), name_of(want)));
   const Value* w = input_of(r, r.rule.b);
   const double beside = scale_beside_weights(r);
   if (beside == 0 || w == nullptr || w->quant.empty() || r.value.quant.empty())
@@ -108,7 +114,7 @@ Status check_bias(const Role& r) {
 }
 
 Status check_same(const Role& r) {
-  OCTET_TRY(expect_per_tensor(r, DType::int8));
+  OCTET_TRY(expect_activation(r));
   const auto a = static_cast<size_t>(r.rule.a);
   ValueId other = kNoValue;
   if (r.rule.kind == Kind::same_as_input)
@@ -123,8 +129,8 @@ Status check_same(const Role& r) {
 }
 
 Status check_fixed(const Role& r) {
-  OCTET_TRY(expect_per_tensor(r, DType::int8));
-  const Affine& want = r.rule.value;
+  OCTET_TRY(expect_activation(r));
+  const Affine want = fixed_under(r.rule, r.activations);
   const Affine& have = r.value.quant.at();
   if (have.zero_point != want.zero_point || std::fabs(have.scale - want.scale) > 1e-6f * want.scale)
     return Status::invalid(fmt::format("has scale {:g} and zero point {}, the operator dictates {:g} and {}",
@@ -153,7 +159,7 @@ Status check_int16(const Role& r) {
 Status check(const Role& r) {
   if (!r.value.quant.empty()) OCTET_TRY(check_affines(r.value));
   switch (r.rule.kind) {
-    case Kind::activation: return expect_per_tensor(r, DType::int8);
+    case Kind::activation: return expect_activation(r);
     case Kind::weights: return check_weights(r);
     case Kind::bias: return check_bias(r);
     case Kind::same_as_input:
@@ -179,13 +185,29 @@ bool has_quantized(const Graph& g, const Node& n, const QuantRule& rules) {
   return false;
 }
 
+// The type of an operator's activations, by the first of them; all others must have it too.
+DType activations_of(const Graph& g, const Node& n, const QuantRule& rules) {
+  for (int side = 0; side < 2; ++side) {
+    const auto& ids = side == 0 ? n.inputs : n.outputs;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const TensorRule& rule = side == 0 ? rules.input(i) : rules.output(i);
+      if (ids[i] == kNoValue || rule.kind == Kind::bias ||
+          dtype_under(rule, DType::int16) == dtype_under(rule))
+        continue;
+      const Value& v = g.value(ids[i]);
+      if (!v.quant.empty()) return v.dtype == DType::int16 ? DType::int16 : DType::int8;
+    }
+  }
+  return DType::int8;
+}
+
 Status verify_intermediates(const Graph& g, const Node& n, const QuantRule& rules) {
   if (n.intermediates.size() < rules.intermediates.size())
     return Status::invalid(
         fmt::format("has {} intermediates, needs {}", n.intermediates.size(), rules.intermediates.size()));
   for (size_t i = 0; i < rules.intermediates.size(); ++i) {
     const Value& v = g.value(n.intermediates[i]);
-    auto status = check({g, n, rules, rules.intermediates[i], v, false});
+    auto status = check({g, n, rules, rules.intermediates[i], v, false, DType::int8});
     if (!status.ok()) return std::move(status).at(fmt::format("intermediate {}", i));
   }
   return {};
@@ -197,6 +219,7 @@ Status verify_node(const Graph& g, const Node& n) {
   const QuantRule& rules = quant_rule(*spec, n);
   if (!rules.has_int8 || !has_quantized(g, n, rules)) return {};
   OCTET_TRY(verify_intermediates(g, n, rules));
+  const DType activations = activations_of(g, n, rules);
   // Integers without a scale are indices, whatever the rule says of the operator's float form.
   auto is_index = [](const Value& v) {
     return v.quant.empty() &&
@@ -209,7 +232,7 @@ Status verify_node(const Graph& g, const Node& n) {
       const TensorRule& rule = side == 0 ? rules.input(i) : rules.output(i);
       const Value& v = g.value(ids[i]);
       if (rule.kind != Kind::bias && is_index(v)) continue;
-      auto status = check({g, n, rules, rule, v, side == 0});
+      auto status = check({g, n, rules, rule, v, side == 0, activations});
       if (!status.ok()) return std::move(status).at(fmt::format("tensor '{}'", v.name));
     }
   }

@@ -130,8 +130,8 @@ class Shrinker {
       ++(hybrid ? report_.ops_int8 : report_.ops_float);
     }
     if (!shrunk && !why.empty())
-      report_.fallback.push_back(
-          {n.outputs.empty() ? "" : g_.value(n.outputs[0]).name, std::string(name_of(n.kind)), why});
+      report_.fallback.push_back({n.outputs.empty() ? "" : g_.value(n.outputs[0]).name,
+                                  std::string(name_of(n.kind)), DType::float32, why});
   }
 
   Graph& g_;
@@ -153,6 +153,7 @@ Result<QuantizeResult> quantize_weights(const PreparedModel& prepared, const Rec
   Assignment none;
   none.nodes.resize(model->main().nodes.size());
   none.values.resize(model->main().values.size());
+  none.types.assign(none.values.size(), DType::float32);
   OCTET_ASSIGN(Materialized m, materialize(model->main(), none, Io::keep));
   model->main() = std::move(m.graph);
   Shrinker(model->main(), recipe, result.report).run();

@@ -100,7 +100,7 @@ const OpSpec& spec_L2_NORMALIZATION() {
     s.infer = infer;
     s.reference = {"reference", reference};
     s.fast = {{"octet", octet_8bit}};
-    s.quant = QuantRule::of({activation()}, {fixed(1.0f / 128, 0)});
+    s.quant = QuantRule::of({activation()}, {fixed(1.0f / 128, 0, 1.0f / 32768)});
     s.version_int8 = 2;
     s.notes = "along the last axis; no fused activation";
     return s;

@@ -190,13 +190,14 @@ OpSpec make(OpKind kind, TensorRule out, std::string_view notes) {
 }  // namespace
 
 const OpSpec& spec_SOFTMAX() {
-  static const OpSpec spec =
-      make(OpKind::SOFTMAX, fixed(1.0f / 256, -128), "along the last axis; int16 output scale is 1/32768");
+  static const OpSpec spec = make(OpKind::SOFTMAX, fixed(1.0f / 256, -128, 1.0f / 32768),
+                                  "along the last axis; int16 output scale is 1/32768");
   return spec;
 }
 
 const OpSpec& spec_LOG_SOFTMAX() {
-  static const OpSpec spec = make(OpKind::LOG_SOFTMAX, fixed(16.0f / 256, 127), "along the last axis");
+  static const OpSpec spec =
+      make(OpKind::LOG_SOFTMAX, fixed(16.0f / 256, 127, 16.0f / 32768), "along the last axis");
   return spec;
 }
 

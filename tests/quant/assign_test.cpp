@@ -48,7 +48,7 @@ TEST_CASE("a range becomes a scale and a zero point that represent 0 exactly") {
     CHECK(note.empty());
     CHECK(a.zero_point >= -128);
     CHECK(a.zero_point <= 127);
-    const Range held = range_of(a);
+    const Range held = range_of(a, DType::int8);
     const float step = a.scale * 0.501f;
     CHECK(held.min <= std::min(r.min, 0.0f) + step);
     CHECK(held.max >= std::max(r.max, 0.0f) - step);
@@ -130,8 +130,8 @@ TEST_CASE("union-find of groups: pins, widths and readers") {
   g.set_range(2, {-5, 5}, {-5, 5});
   g.set_range(3, {-1, 1}, {-1, 1});
   g.set_range(4, {-1, 1}, {-1, 1});
-  g.pin(0, pin);
-  g.pin(3, other);
+  g.pin(0, pin, DType::int8);
+  g.pin(3, other, DType::int8);
   CHECK(g.join(0, 1, Groups::Join::whole));
   CHECK(g.pinned(1) == pin);
   CHECK(!g.join(1, 2, Groups::Join::whole));   // 5 does not fit into [0, 1]
@@ -188,7 +188,7 @@ TEST_CASE("what only the least element is taken of needs no positive half") {
   pool.filter_h = pool.filter_w = 8;
   c.output(c.op(OpKind::AVERAGE_POOL_2D, {z}, pool), "y");
   const Assigned p(c);
-  CHECK(range_of(p.of(z).at()).max > 0.9f);
+  CHECK(range_of(p.of(z).at(), DType::int8).max > 0.9f);
 }
 
 TEST_CASE("weights are symmetric per channel, biases follow from the scales") {
@@ -197,7 +197,7 @@ TEST_CASE("weights are symmetric per channel, biases follow from the scales") {
   b.output(b.conv_2d(x, {.out = 4}), "y");
   const Assigned t(b);
   const NodeForm& f = t.node(0);
-  REQUIRE(f.kind == NodeForm::Kind::int8);
+  REQUIRE(f.kind == NodeForm::Kind::integer);
   CHECK(f.inputs[1].axis() == 0);
   CHECK(f.inputs[1].params().size() == 4);
   CHECK(f.inputs[2].params().size() == 4);
@@ -284,7 +284,7 @@ TEST_CASE("operators stay float by name, by kind, or because they must; each say
   Recipe recipe;
   recipe.keep_float = {"TANH", "ou?"};
   const Assigned t(b, recipe);
-  CHECK(t.node(0).kind == NodeForm::Kind::int8);
+  CHECK(t.node(0).kind == NodeForm::Kind::integer);
   CHECK(t.node(1).reason == "kept in float by 'TANH'");
   CHECK(t.node(2).reason == "kept in float by 'ou?'");
 

@@ -9,6 +9,7 @@
 #include <regex>
 #include <sstream>
 
+#include "kernels/linear/linear.hpp"
 #include "kernels/quant_math.hpp"
 #include "quant/compare.hpp"
 #include "quant/scales.hpp"
@@ -139,6 +140,14 @@ Fields scale_of(const TensorRule& rule, const Fields& f) {
   return {{"scale", std::to_string(static_cast<double>(a.scale) * 1e12) + "e-12"}};
 }
 
+Fields q17(const Fields& f) {
+  const double scale = number(f, "x_scale") * number(f, "weight_scale") / number(f, "y_scale");
+  int16_t q = 0;
+  linear::Int16Finish{nullptr, nullptr, &scale, 0, {INT16_MIN, INT16_MAX}, &q}(
+      0, 0, 0, static_cast<int64_t>(number(f, "acc")));
+  return {{"q", std::to_string(q)}};
+}
+
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q1",
      [](const Fields& f) {
@@ -171,6 +180,7 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q12", [](const Fields& f) { return scale_of(power_of_two16(), f); }},
     {"Q13", q13},
     {"Q14", q14},
+    {"Q17", q17},
 };
 
 Fields parse(const std::string& text) {

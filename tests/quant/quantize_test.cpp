@@ -10,6 +10,7 @@
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
+#include "tests/support/recurrent.hpp"
 
 using namespace octet;
 using namespace octet::test;
@@ -162,9 +163,72 @@ TEST_CASE("schemes that need no data") {
     CHECK(q.report.output_bytes < q.report.input_bytes * 6 / 10);
     CHECK(serialize(*q.model).ok());
   }
-  RandomSamples samples(m, 1);
-  CHECK(quantize(m, samples, Recipe::of(Scheme::int16x8)).status().message() ==
-        "the scheme int16x8 is not supported yet");
+}
+
+TEST_CASE("16-bit activations: int16 throughout, int8 weights, 64-bit biases, closer than 8 bits") {
+  const Model m = model_of(small_net().build());
+  const QuantizeResult q = quantized(m, Recipe::of(Scheme::int16x8)), narrow = quantized(m);
+  CHECK(q.report.ops_int16 == 7);
+  CHECK(q.report.ops_int8 == 0);
+  CHECK(q.report.ops_float == 0);
+  CHECK(q.report.fallback.empty());
+  REQUIRE(q.report.error);
+  CHECK(q.report.error->sqnr_db > narrow.report.error->sqnr_db + 6);
+  const Graph& g = q.model->main();
+  CHECK(verify_quantized(g).ok());
+  CHECK(g.value(g.inputs[0]).dtype == DType::float32);
+  for (const Node& n : g.nodes) {
+    if (n.kind == OpKind::QUANTIZE || n.kind == OpKind::DEQUANTIZE) continue;
+    CAPTURE(name_of(n.kind));
+    CHECK(g.value(n.inputs[0]).dtype == DType::int16);
+    CHECK(g.value(n.outputs[0]).dtype == DType::int16);
+    CHECK(g.value(n.outputs[0]).quant.zero_point() == 0);
+    CHECK(n.version == find_spec(n.kind)->version_int16);
+    if (n.kind == OpKind::CONV_2D) {
+      CHECK(g.value(n.inputs[1]).dtype == DType::int8);
+      CHECK(g.value(n.inputs[2]).dtype == DType::int64);
+    }
+    if (n.kind == OpKind::ADD) CHECK_FALSE(std::get<BinaryAttrs>(n.attrs).pot_scale_int16);
+    if (n.kind == OpKind::SOFTMAX) CHECK(g.value(n.outputs[0]).quant.scale() == 1.0f / 32768);
+  }
+  CHECK(serialize(*q.model).ok());
+}
+
+TEST_CASE(
+    "16-bit activations: what has no int16 form computes in int8, is reported, and is converted to and "
+    "from") {
+  GraphBuilder b(7);
+  const Recurrent r;
+  const ValueId x = b.input("x", r.input());
+  const ValueId e = b.op(OpKind::SQUARE, {x});
+  b.output(b.op(OpKind::NEG, {lstm(b, e, r)}), "y");
+  const Model m = model_of(b.build());
+  const QuantizeResult q = quantized(m, Recipe::of(Scheme::int16x8));
+  CHECK(q.report.ops_int16 == 2);
+  CHECK(q.report.ops_int8 == 1);
+  REQUIRE(q.report.fallback.size() == 1);
+  CHECK(q.report.fallback[0].kind == "UNIDIRECTIONAL_SEQUENCE_LSTM");
+  CHECK(q.report.fallback[0].type == DType::int8);
+  CHECK(verify_quantized(q.model->main()).ok());
+  CHECK(q.report.error->sqnr_db > 20);
+}
+
+TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models") {
+  const Model m = model_of(small_net().build());
+  for (Scheme scheme : {Scheme::int8, Scheme::int16x8})
+    for (const auto& [io, type] :
+         {std::pair{Io::int16, DType::int16}, {Io::int8, DType::int8}, {Io::uint8, DType::uint8}}) {
+      CAPTURE(name_of(scheme));
+      CAPTURE(name_of(io));
+      Recipe recipe = Recipe::of(scheme);
+      recipe.io = io;
+      const QuantizeResult q = quantized(m, recipe);
+      const Graph& g = q.model->main();
+      CHECK(g.value(g.inputs[0]).dtype == type);
+      CHECK(g.value(g.outputs[0]).dtype == type);
+      CHECK(count(g, OpKind::DEQUANTIZE) == 0);
+      CHECK(q.report.error->sqnr_db > 20);
+    }
 }
 
 TEST_CASE("NaN in the data is left out and reported") {

@@ -41,7 +41,7 @@ TEST_CASE("mistakes in a recipe are named") {
       {R"({"per_channel": 1})", "'per_channel': is not true or false"},
       {R"({"keep_float": "conv"})", "'keep_float': is not a list of strings"},
       {R"({"keep_float": [1]})", "'keep_float': is not a string"},
-      {R"({"io": "int16"})", "'io': no io 'int16'; there are keep, int8, uint8"},
+      {R"({"io": "int4"})", "'io': no io 'int4'; there are keep, int8, uint8, int16"},
       {R"({"rounding": "up"})", "'rounding': no rounding 'up'; there are nearest, compensated"},
       {R"({"min_sqnr_db": -1})", "'min_sqnr_db': is not between 0 and 200"},
   };
