@@ -35,7 +35,7 @@ struct Takers {
 };
 
 struct Row {
-  Takers float32, int8, uint8;
+  Takers float32, int8, uint8, int16;
   std::set<std::string> other;  // types of real data in cases without a float
 };
 
@@ -68,6 +68,7 @@ std::map<OpKind, Row> rows() {
     }
     take(c, Form::float32, row.float32);
     if (c.int8 && spec.quant.has_int8) take(c, Form::int8, row.int8);
+    if (c.int8 && spec.quant.has_int8) take(c, Form::int16, row.int16);
     if (c.uint8 && spec.quant.has_int8) take(c, Form::uint8, row.uint8);
   }
   return table;
@@ -106,10 +107,10 @@ std::string line_of(OpKind kind, const Row& row) {
   const auto cell = [&](const Takers& t) { return t.text(spec); };
   std::string float32 = cell(row.float32);
   if (is_run_by_executor(kind)) float32 = "runtime";
-  return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |", name_of(kind),
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} |", name_of(kind),
                      code < 0 ? fmt::format("circle {}", code) : std::to_string(code), float32,
-                     cell(row.int8), cell(row.uint8), fmt::join(row.other, ", "), int8_text(spec),
-                     spec.notes);
+                     cell(row.int8), cell(row.uint8), cell(row.int16), fmt::join(row.other, ", "),
+                     int8_text(spec), spec.notes);
 }
 
 const char* const kHead =
@@ -121,14 +122,14 @@ operators' specs and from which implementation takes which conformance case.
 *xnnpack*: a kernel of XNNPACK. *octet*: a kernel of Octet's own. *reference*: the portable C++ that defines the result;
 every operator has one, and it runs what no faster kernel takes (`octet inspect` says which, and why not a faster one).
 *runtime*: done by the executor itself. An empty cell: no form in this type. *Other types* are those of operators that
-work on integers or booleans as such. Beside these, 16-bit activations run on the reference where TFLite has them.
+work on integers or booleans as such. *int16*: 16-bit activations with int8 weights (scheme `int16x8`).
 
 *int8 rule*: how inputs → outputs are quantized. "int8": by its own scale and zero point, from calibration. "as input 0":
 the scale and zero point of that input. "1/256 (-128)": fixed by the operator. "weights": symmetric, one scale per slice
 of the axis. "kept": indices, shapes and the like, and floats that stay floats. The last rule of a list repeats.
 
-| operator | code | float32 | int8 | uint8 | other types | int8 rule | limits |
-|---|---|---|---|---|---|---|---|
+| operator | code | float32 | int8 | uint8 | int16 | other types | int8 rule | limits |
+|---|---|---|---|---|---|---|---|---|
 )page";
 
 }  // namespace

@@ -100,6 +100,9 @@ struct PanelJob {
 struct PanelKernels {
   void (*s8)(const PanelJob&);
   void (*u8)(const PanelJob&);
+  // acc[i * kLanes + lane] = sum over k of rows[i][k] * right[k][lane], exact as long as none leaves int32.
+  // The kPanelRows rows are not packed; `depth` is even.
+  void (*row_sums)(const int16_t* const* rows, const int16_t* right, int64_t depth, int32_t* acc);
 };
 const PanelKernels& panel_kernels();
 

@@ -2,6 +2,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/linear/convolution.hpp"
+#include "kernels/linear/wide.hpp"
 #include "kernels/xnnpack/linear.hpp"
 
 namespace octet {
@@ -67,6 +68,11 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   return xnn::convolution(n, c, false, pool);
 }
 
+KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::wide_convolution(n, c, pool);
+}
+
 int64_t macs(const NodeDesc& n) {
   const auto g = geometry(n);
   return g.ok() ? g->macs() : 0;
@@ -81,15 +87,14 @@ const OpSpec& spec_CONV_2D() {
       .outputs = {1, 1},
       .infer = infer,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}},
+      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,
       .version_int8 = 3,
       .version_int16 = 4,
       .notes =
-          "groups, dilation and non-constant weights; hybrid (float with int8 weights) and int16 "
-          "activations run on the reference"};
+          "groups, dilation and non-constant weights; int16 activations with groups run on the reference"};
   return spec;
 }
 

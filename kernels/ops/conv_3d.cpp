@@ -3,6 +3,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/linear/patches.hpp"
+#include "kernels/linear/wide.hpp"
 
 namespace octet {
 namespace {
@@ -138,6 +139,11 @@ KernelResult create_patches(const NodeDesc& n, ThreadPool& pool) {
   return linear::patch_convolution(n, c, pool);
 }
 
+KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::wide_convolution(n, c, pool);
+}
+
 int64_t macs(const NodeDesc& n) {
   const auto g = geometry(n);
   return g.ok() ? g->macs() : 0;
@@ -152,7 +158,7 @@ const OpSpec& spec_CONV_3D() {
       .outputs = {1, 1},
       .infer = infer_plain,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_patches}},
+      .fast = {{"xnnpack", create_patches}, {"octet", create_wide}},
       .quant = QuantRule::of({activation(), weights_per_channel(4), bias_of(0, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,
@@ -167,7 +173,7 @@ const OpSpec& spec_CONV_3D_TRANSPOSE() {
       .outputs = {1, 1},
       .infer = infer_transposed,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_patches}},
+      .fast = {{"xnnpack", create_patches}, {"octet", create_wide}},
       .quant = QuantRule::of({keep(), weights_per_channel(3), activation(), bias_of(2, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,

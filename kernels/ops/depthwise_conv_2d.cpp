@@ -2,6 +2,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/linear/depthwise.hpp"
+#include "kernels/linear/wide.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "schema/core/checked.hpp"
 
@@ -84,6 +85,11 @@ KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
   return linear::octet_depthwise(n, c);
 }
 
+KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::wide_convolution(n, c, pool);
+}
+
 int64_t macs(const NodeDesc& n) {
   const auto g = geometry(n);
   return g.ok() ? g->macs() : 0;
@@ -98,7 +104,7 @@ const OpSpec& spec_DEPTHWISE_CONV_2D() {
       .outputs = {1, 1},
       .infer = infer,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}},
+      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}, {"octet", create_wide}},
       .quant = QuantRule::of({activation(), weights_per_channel(3), bias_of(0, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,

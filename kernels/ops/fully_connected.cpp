@@ -2,6 +2,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/linear/convolution.hpp"
+#include "kernels/linear/wide.hpp"
 #include "kernels/xnnpack/linear.hpp"
 
 namespace octet {
@@ -64,6 +65,11 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   return xnn::fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels, pool);
 }
 
+KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::wide_convolution(n, c, pool);
+}
+
 int64_t macs(const NodeDesc& n) {
   const auto g = geometry(n);
   return g.ok() ? g->macs() : 0;
@@ -78,7 +84,7 @@ const OpSpec& spec_FULLY_CONNECTED() {
       .outputs = {1, 1},
       .infer = infer,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}},
+      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,

@@ -2,6 +2,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/linear/convolution.hpp"
+#include "kernels/linear/wide.hpp"
 #include "kernels/xnnpack/linear.hpp"
 
 namespace octet {
@@ -76,6 +77,11 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   return xnn::transposed_convolution(n, c, pool);
 }
 
+KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  return linear::wide_convolution(n, c, pool);
+}
+
 int64_t macs(const NodeDesc& n) {
   const auto g = geometry(n, n.out[0].shape);
   return g.ok() ? g->macs() : 0;
@@ -90,7 +96,7 @@ const OpSpec& spec_TRANSPOSE_CONV() {
       .outputs = {1, 1},
       .infer = infer,
       .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}},
+      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
       .quant = QuantRule::of({keep(), weights_per_channel(0), activation(), bias_of(2, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,

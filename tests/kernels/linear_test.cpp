@@ -116,6 +116,33 @@ TEST_CASE("16-bit activations, 8-bit weights, 64-bit or 32-bit bias") {
   }
 }
 
+TEST_CASE("16-bit activations: sums beyond 32 bits, and depthwise windows, are those of the reference") {
+  const int depth = 2051;
+  std::vector<int16_t> x(2 * depth, -32768);
+  std::vector<int8_t> w(19 * depth, -127);
+  for (size_t i = 0; i < w.size(); i += 3)
+    w[i] = static_cast<int8_t>(w[i] + static_cast<int>(i % 7));
+  Case product(OpKind::FULLY_CONNECTED, FullyConnectedAttrs{},
+               {tensor("x", Shape{2, depth}, x, per_tensor(1e-3f)),
+                tensor("w", Shape{19, depth}, w, Quantization::per_tensor({1e-2f, 0}))},
+               DType::int16, per_tensor(4.0f));
+  const auto have = product.run<int16_t>(find_spec(OpKind::FULLY_CONNECTED)->fast.back());
+  CHECK(have == product.reference<int16_t>());
+  CHECK(have[0] > 20000);
+
+  const auto image = random_integers<int16_t>(7 * 9 * 70, -32768, 32767, 8);
+  const auto taps = random_integers<int8_t>(5 * 3 * 70, -127, 127, 9);
+  DepthwiseConv2DAttrs a;
+  a.stride_h = 2;
+  a.dilation_w = 2;
+  Case depthwise(OpKind::DEPTHWISE_CONV_2D, a,
+                 {tensor("x", Shape{1, 7, 9, 70}, image, per_tensor(1e-4f)),
+                  tensor("w", Shape{1, 5, 3, 70}, taps, Quantization::per_tensor({1e-2f, 0}))},
+                 DType::int16, per_tensor(3e-4f));
+  CHECK(depthwise.run<int16_t>(find_spec(OpKind::DEPTHWISE_CONV_2D)->fast.back()) ==
+        depthwise.reference<int16_t>());
+}
+
 TEST_CASE("16-bit matrix times 8-bit weights with a scale per column") {
   const auto x = random_integers<int16_t>(3 * 8, -32768, 32767, 3);
   for (const bool turned : {false, true}) {

@@ -41,11 +41,12 @@ std::vector<std::byte> store(DType t, const std::vector<double>& v) {
   return out;
 }
 
-// Asymmetric parameters for [lo, hi] extended to contain 0, in int8 or uint8.
+// Parameters for [lo, hi] extended to contain 0: asymmetric in int8 or uint8, symmetric in int16.
 Affine affine_for(double lo, double hi, DType t) {
   lo = std::min(lo, 0.0);
   hi = std::max(hi, 0.0);
   if (hi - lo < 1e-6) hi = lo + 1;
+  if (t == DType::int16) return {static_cast<float>(std::max(-lo, hi) / 32767), 0};
   const IntRange r = range_of(t);
   const double scale = (hi - lo) / static_cast<double>(r.hi - r.lo);
   return {static_cast<float>(scale),
@@ -90,12 +91,15 @@ Quantization weights_quant(const TensorDesc& t, const std::vector<double>& real,
   return axis >= 0 ? Quantization::per_channel(axis, params) : Quantization::per_tensor(params[0]);
 }
 
+// What the operator dictates; with uint8 that of int8, shifted.
+Affine fixed_params(const TensorRule& r, DType activations) {
+  Affine a = fixed_under(r, activations);
+  if (activations == DType::uint8) a.zero_point += 128;
+  return a;
+}
+
 Status quantize_inputs(Prepared& p, const QuantRule& rule, DType activation_type) {
   const IntRange range = range_of(activation_type);
-  auto shift = [&](Affine a) {  // fixed parameters are given as int8
-    if (activation_type == DType::uint8) a.zero_point += 128;
-    return a;
-  };
   auto each = [&](auto&& f) -> Status {
     for (size_t i = 0; i < p.in.size(); ++i)
       if (!p.in[i].absent && p.in[i].dtype == DType::float32) OCTET_TRY(f(i, rule.input(i)));
@@ -109,7 +113,9 @@ Status quantize_inputs(Prepared& p, const QuantRule& rule, DType activation_type
       case TensorRule::Kind::activation:
         t.quant = Quantization::per_tensor(affine_for(p.real[i], activation_type));
         break;
-      case TensorRule::Kind::fixed: t.quant = Quantization::per_tensor(shift(r.value)); break;
+      case TensorRule::Kind::fixed:
+        t.quant = Quantization::per_tensor(fixed_params(r, activation_type));
+        break;
       case TensorRule::Kind::weights:
         t.quant = weights_quant(t, p.real[i], activation_type == DType::uint8 ? -1 : r.a);
         if (activation_type == DType::uint8)
@@ -126,10 +132,12 @@ Status quantize_inputs(Prepared& p, const QuantRule& rule, DType activation_type
       }
       default: return {};
     }
-    t.dtype = activation_type;
-    const bool symmetric = r.kind == TensorRule::Kind::weights && activation_type == DType::int8;
-    quantize_into(t, p.real[i], p.bytes[i], static_cast<double>(symmetric ? -127 : range.lo),
-                  static_cast<double>(range.hi));
+    const bool weights = r.kind == TensorRule::Kind::weights;
+    t.dtype = weights && activation_type == DType::int16 ? DType::int8 : activation_type;
+    const IntRange own = range_of(t.dtype);
+    const bool symmetric = weights && t.dtype == DType::int8;
+    quantize_into(t, p.real[i], p.bytes[i], static_cast<double>(symmetric ? -127 : own.lo),
+                  static_cast<double>(own.hi));
     return {};
   }));
   OCTET_TRY(each([&](size_t i, const TensorRule& r) -> Status {
@@ -145,7 +153,7 @@ Status quantize_inputs(Prepared& p, const QuantRule& rule, DType activation_type
         params.push_back({p.in[static_cast<size_t>(r.a)].quant.scale() * a.scale, 0});
       t.quant =
           w.is_per_channel() ? Quantization::per_channel(0, params) : Quantization::per_tensor(params[0]);
-      t.dtype = DType::int32;
+      t.dtype = dtype_under(r, activation_type);
       quantize_into(t, p.real[i], p.bytes[i], -2147483648.0, 2147483647.0);
     }
     return {};
@@ -236,7 +244,7 @@ Result<Prepared> prepare(const OpCase& c, Form form) {
     for (size_t i = 0; i < out.size(); ++i)
       expect.push_back(to_real(p.out[i], out[i]));
   }
-  const DType type = form == Form::int8 ? DType::int8 : DType::uint8;
+  const DType type = form == Form::int8 ? DType::int8 : form == Form::uint8 ? DType::uint8 : DType::int16;
   OCTET_TRY(quantize_inputs(p, spec->quant, type));
   know_constants();
   for (size_t i = 0; i < p.out.size(); ++i) {
@@ -248,8 +256,7 @@ Result<Prepared> prepare(const OpCase& c, Form form) {
     if (r.kind == TensorRule::Kind::same_as_input) {
       t.quant = p.in[static_cast<size_t>(r.a)].quant;
     } else if (r.kind == TensorRule::Kind::fixed) {
-      t.quant =
-          Quantization::per_tensor({r.value.scale, r.value.zero_point + (type == DType::uint8 ? 128 : 0)});
+      t.quant = Quantization::per_tensor(fixed_params(r, type));
     } else {
       t.quant = Quantization::per_tensor(affine_for(expect[i], type));
       for (size_t j = 0; j < p.in.size(); ++j)  // concatenation and its like: one range for all

@@ -6,7 +6,8 @@
 //   - every fast float implementation against the reference (the same bound), with 1 and 2 threads;
 //   - when the operator has an int8 rule and `int8` is set: the int8 reference against the oracle on the
 //     dequantized inputs (within `int8_lsb` + 0.5 steps of the output), every fast int8 implementation
-//     against the int8 reference (within 1 step), and the same for uint8 when `uint8` is set;
+//     against the int8 reference (within 1 step), and the same for uint8 when `uint8` is set, and for int16
+//     activations where the reference has them;
 //   - that shape inference agrees with the outputs and refuses a missing or an extra input.
 #pragma once
 
@@ -83,7 +84,7 @@ std::vector<OpCase> circle_cases();
 std::vector<OpCase> all_cases();
 
 // A case made concrete in one numeric form.
-enum class Form { float32, int8, uint8 };
+enum class Form { float32, int8, uint8, int16 };
 struct Prepared {
   std::vector<TensorDesc> in, out;            // descs point into the storage below
   std::vector<std::vector<std::byte>> bytes;  // inputs

@@ -1,0 +1,278 @@
+#include "kernels/linear/wide.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+
+#include "kernels/linear/simd.hpp"
+#include "kernels/vector_loop.hpp"
+
+namespace octet::linear {
+namespace {
+
+int64_t panels_of(int64_t n, int64_t width) {
+  return (n + width - 1) / width;
+}
+
+// Biases, scales and bounds of all output channels, padded to whole blocks of lanes.
+struct Rescale {
+  std::vector<double> bias, scale;
+  double lo = 0, hi = 0;
+
+  Rescale(const NodeDesc& n, const Convolution& c)
+      : bias(static_cast<size_t>(panels_of(c.g.out_channels, kLanes) * kLanes), 0.0),
+        scale(bias.size(), 0.0),
+        lo(static_cast<double>(c.num.bounds.lo)),
+        hi(static_cast<double>(c.num.bounds.hi)) {
+    std::copy(c.num.scale.begin(), c.num.scale.end(), scale.begin());
+    if (!c.num.has_bias) return;
+    const TensorDesc& b = n.in[c.slots.bias];
+    for (size_t i = 0; i < static_cast<size_t>(c.g.out_channels); ++i)
+      bias[i] = c.num.bias_type == DType::int64 ? static_cast<double>(b.as<int64_t>()[i])
+                                                : static_cast<double>(b.as<int32_t>()[i]);
+  }
+};
+
+// (Q17) Half to even by adding 1.5 * 2^52, which unlike nearbyint vectorizes on every instruction set.
+OCTET_INLINE inline int16_t rescale(double sum, double scale, double lo, double hi) {
+  constexpr double kMagic = 6755399441055744.0;
+  double v = sum * scale;
+  v = v < lo ? lo : v;
+  v = v > hi ? hi : v;
+  return static_cast<int16_t>((v + kMagic) - kMagic);
+}
+
+// No sum of fewer products leaves 32 bits: 2^15 * 2^7 each. Even.
+constexpr int64_t kSafeDepth = 510;
+
+// Windows become rows, kPanelRows at a time, weights panels of kLanes columns.
+class Product final : public Kernel {
+ public:
+  Product(const NodeDesc& n, const Convolution& c, int tasks)
+      : g_(c.g),
+        slots_(c.slots),
+        rescale_(n, c),
+        depth_((c.g.terms() + 1) / 2 * 2),
+        rows_(c.g.batch * c.g.pixels_out()),
+        row_panels_(panels_of(rows_, kPanelRows)),
+        column_panels_(panels_of(c.g.out_channels, kLanes)),
+        in_place_(!c.g.transposed && c.g.taps() == 1 && !c.g.has_padding() && c.g.stride == Extents{1, 1, 1}) {
+    pack(n.in[c.slots.w].as<int8_t>().data());
+    // Few rows (a fully connected layer): tasks share them and part the columns.
+    row_tasks_ = std::min<int64_t>(row_panels_, tasks);
+    column_tasks_ = std::min<int64_t>(column_panels_, (tasks + row_tasks_ - 1) / row_tasks_);
+  }
+  size_t workspace_bytes() const override {
+    return in_place_ ? 0 : static_cast<size_t>(row_tasks_ * column_tasks_ * depth_ * kPanelRows) * sizeof(int16_t);
+  }
+  Status run(const RunArgs& args) override {
+    const auto* x = static_cast<const int16_t*>(args.in[slots_.x]);
+    auto* y = static_cast<int16_t*>(args.out[0]);
+    args.pool.for_range(static_cast<size_t>(row_tasks_ * column_tasks_), 1, [&](size_t begin, size_t end) {
+      for (auto t = static_cast<int64_t>(begin); t < static_cast<int64_t>(end); ++t) {
+        int16_t* gathered = static_cast<int16_t*>(args.workspace) + t * depth_ * kPanelRows;
+        const int16_t* rows[kPanelRows];
+        const int64_t r = t / column_tasks_, c = t % column_tasks_;
+        for (int64_t p = part(row_panels_, row_tasks_, r); p < part(row_panels_, row_tasks_, r + 1); ++p) {
+          gather(x, p * kPanelRows, gathered, rows);
+          for (int64_t j = part(column_panels_, column_tasks_, c);
+               j < part(column_panels_, column_tasks_, c + 1); ++j)
+            tile(rows, j, p * kPanelRows, y);
+        }
+      }
+    });
+    return {};
+  }
+
+ private:
+  static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
+
+  void pack(const int8_t* w) {
+    weights_.assign(static_cast<size_t>(column_panels_ * kLanes * depth_), 0);
+    int64_t most = 0;
+    for (int64_t o = 0; o < g_.out_channels; ++o) {
+      int16_t* to = weights_.data() + o / kLanes * kLanes * depth_;
+      int64_t sum = 0, k = 0;
+      for (int64_t t = 0; t < g_.taps(); ++t)
+        for (int64_t i = 0; i < g_.in_channels; ++i, ++k) {
+          const int8_t v = w[o * g_.w_out + t * g_.w_tap + i * g_.w_in];
+          to[panel_index(k, o % kLanes, kLanes)] = v;
+          sum += std::abs(v);
+        }
+      most = std::max(most, sum);
+    }
+    // With the weights that are there, longer sums may be safe as well.
+    chunk_ = most <= INT32_MAX / 32768 ? depth_ : std::min(depth_, kSafeDepth);
+  }
+
+  // The rows of the windows from `first` on, in `to` where they must be gathered. Beyond the last window the
+  // first one's row stands in; nobody looks at what becomes of it.
+  void gather(const int16_t* x, int64_t first, int16_t* to, const int16_t** rows) const {
+    for (int64_t i = 0; i < kPanelRows; ++i) {
+      const int64_t window = first + i;
+      if (window >= rows_) {
+        rows[i] = rows[0];
+      } else if (in_place_) {
+        rows[i] = x + window * g_.in_channels;
+      } else {
+        rows[i] = to + i * depth_;
+        gather_row(x, window, to + i * depth_);
+      }
+    }
+  }
+
+  void gather_row(const int16_t* x, int64_t window, int16_t* to) const {
+    const int64_t ow = window % g_.out[2], oh = window / g_.out[2] % g_.out[1];
+    const int64_t od = window / g_.out[2] / g_.out[1] % g_.out[0], b = window / g_.pixels_out();
+    const int64_t left = ow * g_.stride[2] - g_.pad_before[2];
+    const bool whole_rows =
+        !g_.transposed && g_.dilation[2] == 1 && left >= 0 && left + g_.kernel[2] <= g_.in[2];
+    const auto copy = [&](std::optional<int64_t> d, std::optional<int64_t> h, std::optional<int64_t> w,
+                          int64_t taps) {
+      const int64_t run = taps * g_.in_channels;
+      if (d && h && w)
+        std::copy_n(x + (((b * g_.in[0] + *d) * g_.in[1] + *h) * g_.in[2] + *w) * g_.in_channels, run, to);
+      else
+        std::fill_n(to, run, int16_t{0});
+      to += run;
+    };
+    for (int64_t kd = 0; kd < g_.kernel[0]; ++kd)
+      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
+        const auto d = g_.source(0, od, kd), h = g_.source(1, oh, kh);
+        if (whole_rows) {  // the taps of one row are neighbours
+          copy(d, h, left, g_.kernel[2]);
+          continue;
+        }
+        for (int64_t kw = 0; kw < g_.kernel[2]; ++kw)
+          copy(d, h, g_.source(2, ow, kw), 1);
+      }
+  }
+
+  void tile(const int16_t* const* rows, int64_t j, int64_t first, int16_t* y) const {
+    alignas(64) int32_t acc[kPanelRows * kLanes];
+    alignas(64) double sum[kPanelRows * kLanes];
+    alignas(64) int16_t out[kPanelRows * kLanes];
+    const int16_t* right = weights_.data() + j * kLanes * depth_;
+    const double* bias = rescale_.bias.data() + j * kLanes;
+    const double* scale = rescale_.scale.data() + j * kLanes;
+    const double lo = rescale_.lo, hi = rescale_.hi;
+    const int32_t* products = acc;
+    double* sums = sum;
+    int16_t* to = out;
+    const bool exact = chunk_ == depth_;
+    for (int64_t k = 0; k < depth_; k += chunk_) {
+      const int16_t* at[kPanelRows];
+      for (int64_t i = 0; i < kPanelRows; ++i)
+        at[i] = rows[i] + k;
+      panel_kernels().row_sums(at, right + k * kLanes, std::min(chunk_, depth_ - k), acc);
+      if (!exact)  // in double: sums of products stay far below 2^53
+        element_loop(0, kPanelRows * kLanes, [=](size_t e) OCTET_INLINE {
+          sums[e] = (k == 0 ? 0.0 : sums[e]) + static_cast<double>(products[e]);
+        });
+    }
+    if (exact)
+      row_loop(kPanelRows, kLanes, [=](size_t r, size_t i) OCTET_INLINE {
+        to[r * kLanes + i] =
+            rescale(static_cast<double>(products[r * kLanes + i]) + bias[i], scale[i], lo, hi);
+      });
+    else
+      row_loop(kPanelRows, kLanes, [=](size_t r, size_t i) OCTET_INLINE {
+        to[r * kLanes + i] = rescale(sums[r * kLanes + i] + bias[i], scale[i], lo, hi);
+      });
+    const int64_t have = std::min(kPanelRows, rows_ - first);
+    const auto width = static_cast<size_t>(std::min(kLanes, g_.out_channels - j * kLanes));
+    for (int64_t i = 0; i < have; ++i)
+      std::memcpy(y + (first + i) * g_.out_channels + j * kLanes, out + i * kLanes, width * sizeof(int16_t));
+  }
+
+  Geometry g_;
+  Slots slots_;
+  Rescale rescale_;
+  int64_t depth_, rows_, row_panels_, column_panels_, row_tasks_ = 1, column_tasks_ = 1, chunk_ = 0;
+  bool in_place_;  // the windows lie in the input as rows
+  std::vector<int16_t> weights_;
+};
+
+// One weight per channel and tap; taps are summed for blocks of channels.
+class Depthwise final : public Kernel {
+ public:
+  Depthwise(const NodeDesc& n, const Convolution& c)
+      : g_(c.g), slots_(c.slots), rescale_(n, c), weights_(static_cast<size_t>(g_.taps() * g_.out_channels)) {
+    const auto w = n.in[c.slots.w].as<int8_t>();
+    for (int64_t t = 0; t < g_.taps(); ++t)
+      for (int64_t o = 0; o < g_.out_channels; ++o)
+        weights_[static_cast<size_t>(t * g_.out_channels + o)] =
+            w[static_cast<size_t>(o * g_.w_out + t * g_.w_tap)];
+  }
+  Status run(const RunArgs& args) override {
+    const auto* x = static_cast<const int16_t*>(args.in[slots_.x]);
+    auto* y = static_cast<int16_t*>(args.out[0]);
+    args.pool.for_range(static_cast<size_t>(g_.batch * g_.pixels_out()), 16, [&](size_t begin, size_t end) {
+      for (size_t w = begin; w < end; ++w)
+        pixel(x, static_cast<int64_t>(w), y);
+    });
+    return {};
+  }
+
+ private:
+  void pixel(const int16_t* x, int64_t window, int16_t* y) const {
+    constexpr int64_t kBlock = 64;
+    const int16_t* from[kSafeDepth];
+    const int16_t* weight[kSafeDepth];
+    size_t taps = 0;
+    const int64_t ow = window % g_.out[2], oh = window / g_.out[2] % g_.out[1];
+    const int64_t od = window / g_.out[2] / g_.out[1] % g_.out[0], b = window / g_.pixels_out();
+    const int16_t* w = weights_.data();
+    for (int64_t kd = 0; kd < g_.kernel[0]; ++kd)
+      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh)
+        for (int64_t kw = 0; kw < g_.kernel[2]; ++kw, w += g_.out_channels) {
+          const auto id = g_.source(0, od, kd), ih = g_.source(1, oh, kh), iw = g_.source(2, ow, kw);
+          if (!id || !ih || !iw) continue;
+          from[taps] = x + (((b * g_.in[0] + *id) * g_.in[1] + *ih) * g_.in[2] + *iw) * g_.in_channels;
+          weight[taps++] = w;
+        }
+    const double lo = rescale_.lo, hi = rescale_.hi;
+    for (int64_t c = 0; c < g_.out_channels; c += kBlock) {
+      alignas(64) int32_t acc[kBlock] = {};
+      const auto width = static_cast<size_t>(std::min(kBlock, g_.out_channels - c));
+      int32_t* sums = acc;
+      const int16_t *const *xs = from, *const *ws = weight;
+      const auto at = static_cast<size_t>(c);
+      row_loop(taps, width, [sums, xs, ws, at](size_t t, size_t i) OCTET_INLINE {
+        sums[i] += int32_t{xs[t][at + i]} * ws[t][at + i];
+      });
+      const double* bias = rescale_.bias.data() + c;
+      const double* scale = rescale_.scale.data() + c;
+      int16_t* out = y + window * g_.out_channels + c;
+      element_loop(0, width, [out, sums, bias, scale, lo, hi](size_t i) OCTET_INLINE {
+        out[i] = rescale(sums[i] + bias[i], scale[i], lo, hi);
+      });
+    }
+  }
+
+  Geometry g_;
+  Slots slots_;
+  Rescale rescale_;
+  std::vector<int16_t> weights_;  // [tap][channel]
+};
+
+}  // namespace
+
+KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPool& pool) {
+  const Numerics& num = c.num;
+  if (num.form != Form::int16) return Status::declined("only int16");
+  if (!n.in[c.slots.w].is_known() || num.int4_weights) return Status::declined("the weights are not constant bytes");
+  if (num.has_bias && !n.in[c.slots.bias].is_known()) return Status::declined("the bias is not constant");
+  if (num.x_zero != 0 || num.y_zero != 0 || !num.weights_are_symmetric())
+    return Status::declined("a zero point that is not 0");
+  if (c.g.empty() || c.g.pixels_in() == 0) return Status::declined("nothing to compute");
+  if (c.g.groups == 1) {
+    return std::unique_ptr<Kernel>(std::make_unique<Product>(n, c, 4 * pool.threads()));
+  }
+  if (c.g.groups != c.g.in_channels || c.g.groups != c.g.out_channels)
+    return Status::declined("groups of several channels");
+  if (c.g.taps() > kSafeDepth) return Status::declined(fmt::format("{} taps", c.g.taps()));
+  return std::unique_ptr<Kernel>(std::make_unique<Depthwise>(n, c));
+}
+
+}  // namespace octet::linear
