@@ -104,12 +104,14 @@ class Assigner {
     }
     f.reason = why_float(n);
     f.kind = f.reason.empty() ? NodeForm::Kind::integer : NodeForm::Kind::floating;
-    if (f.kind != NodeForm::Kind::integer || recipe_.scheme != Scheme::int16x8) return;
-    f.reason = why_int8(n);
-    if (f.reason.empty()) f.type = DType::int16;
+    const bool asked = recipe_.scheme == Scheme::int16x8;
+    if (f.kind != NodeForm::Kind::integer || !(asked || op.wide)) return;
+    std::string why = why_int8(n);
+    if (why.empty()) f.type = DType::int16;
+    if (asked) f.reason = std::move(why);
   }
 
-  // Why an operator's activations are int8 although the scheme wants 16 bits.
+  // Why an operator's activations are int8 although 16 bits are wanted.
   std::string why_int8(NodeId n) const {
     if (const Forced* forced = forced_[static_cast<size_t>(n)]; forced != nullptr) return forced->reason;
     const QuantRule& rule = rules(n);
@@ -340,9 +342,10 @@ class Assigner {
     if (!note.empty()) report(g_.value(v).name, note);
   }
 
-  // By the range of the group. 16 bits hold all that was seen: clipping gains nothing (Q17).
+  // By the range of the group; 16 bits hold twice what was seen (Q17).
   Quantization group_quantization(ValueId v, DType type, std::string& note) const {
-    const Range r = type == DType::int16 ? groups_.seen(v) : groups_.range(v);
+    const Range seen = groups_.seen(v);
+    const Range r = type == DType::int16 ? Range{2 * seen.min, 2 * seen.max} : groups_.range(v);
     return Quantization::per_tensor(affine_of(type, r, note, groups_.points(v)));
   }
 

@@ -56,14 +56,17 @@ class Product final : public Kernel {
         rows_(c.g.batch * c.g.pixels_out()),
         row_panels_(panels_of(rows_, kPanelRows)),
         column_panels_(panels_of(c.g.out_channels, kLanes)),
-        in_place_(!c.g.transposed && c.g.taps() == 1 && !c.g.has_padding() && c.g.stride == Extents{1, 1, 1}) {
+        in_place_(!c.g.transposed && c.g.taps() == 1 && !c.g.has_padding() &&
+                  c.g.stride == Extents{1, 1, 1}) {
     pack(n.in[c.slots.w].as<int8_t>().data());
     // Few rows (a fully connected layer): tasks share them and part the columns.
     row_tasks_ = std::min<int64_t>(row_panels_, tasks);
     column_tasks_ = std::min<int64_t>(column_panels_, (tasks + row_tasks_ - 1) / row_tasks_);
   }
   size_t workspace_bytes() const override {
-    return in_place_ ? 0 : static_cast<size_t>(row_tasks_ * column_tasks_ * depth_ * kPanelRows) * sizeof(int16_t);
+    return in_place_
+               ? 0
+               : static_cast<size_t>(row_tasks_ * column_tasks_ * depth_ * kPanelRows) * sizeof(int16_t);
   }
   Status run(const RunArgs& args) override {
     const auto* x = static_cast<const int16_t*>(args.in[slots_.x]);
@@ -261,7 +264,8 @@ class Depthwise final : public Kernel {
 KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPool& pool) {
   const Numerics& num = c.num;
   if (num.form != Form::int16) return Status::declined("only int16");
-  if (!n.in[c.slots.w].is_known() || num.int4_weights) return Status::declined("the weights are not constant bytes");
+  if (!n.in[c.slots.w].is_known() || num.int4_weights)
+    return Status::declined("the weights are not constant bytes");
   if (num.has_bias && !n.in[c.slots.bias].is_known()) return Status::declined("the bias is not constant");
   if (num.x_zero != 0 || num.y_zero != 0 || !num.weights_are_symmetric())
     return Status::declined("a zero point that is not 0");

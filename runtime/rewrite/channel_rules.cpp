@@ -3,6 +3,7 @@
 // weights are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as
 // MUL and ADD the constants would share one scale each and the value between them would be rounded as well.
 // A quotient that is rounded down is one operator as well: a step to the wrong side would cost a whole unit.
+// What can't round once and is fed its own result rounds to 16 bits.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,6 +18,8 @@ namespace {
 
 using enum OpKind;
 constexpr std::array kAverage = {AVERAGE_POOL_2D};
+constexpr std::array kAdd = {ADD};
+constexpr std::array kCellActivations = {TANH, LOGISTIC, RELU};
 constexpr std::array kDiv = {DIV};
 constexpr std::array kFloor = {FLOOR};
 constexpr std::array kScales = {MUL, DIV};
@@ -230,7 +233,53 @@ Status divide_down(Site& s) {
   return {};
 }
 
+// --- recurrences ---
+
+// Whether another product has these weights, or a copy of them.
+bool are_shared(const Graph& g, ValueId weights) {
+  const Value& w = g.value(weights);
+  if (!w.is_constant()) return false;
+  const auto same = [&](ValueId other) {
+    const Value& o = g.value(other);
+    return other == weights || (o.is_constant() && o.dtype == w.dtype && o.shape == w.shape &&
+                                std::ranges::equal(o.constant.bytes(), w.constant.bytes()));
+  };
+  return std::ranges::count_if(g.nodes, [&](const Node& n) {
+           return n.kind == FULLY_CONNECTED && n.input(1) != kNoValue && same(n.inputs[1]);
+         }) > 1;
+}
+
+// Products that share weights with others: a recurrent cell that was unrolled, W x + R h.
+bool is_cell(const Site& s) {
+  const Node& add = s.consumer();
+  if (add.wide || add.inputs.size() != 2 || add.inputs[0] == add.inputs[1]) return false;
+  bool shared = false;
+  for (ValueId v : add.inputs) {
+    const NodeId p = s.ed.producer(v);
+    if (p < 0 || s.ed.node(p).kind != FULLY_CONNECTED || s.ed.consumers(v).size() != 1) return false;
+    shared = shared || are_shared(s.graph(), s.ed.node(p).inputs[1]);
+  }
+  return shared;
+}
+Status widen_cell(Site& s) {
+  for (ValueId v : s.consumer().inputs)
+    s.ed.edit(s.ed.producer(v)).wide = true;
+  s.ed.edit(s.consumer_id).wide = true;
+  const auto& readers = s.ed.consumers(s.consumer().outputs[0]);
+  if (readers.size() != 1) return {};
+  const Node& act = s.ed.node(readers[0]);
+  const auto is = [&](OpKind k) { return act.kind == k; };
+  if (std::any_of(kCellActivations.begin(), kCellActivations.end(), is)) s.ed.edit(readers[0]).wide = true;
+  return {};
+}
+
 constexpr Rule kRules[] = {
+    {"recurrent cell",
+     "FULLY_CONNECTED(shared weights) + FULLY_CONNECTED -> ADD -> TANH => the same with 16-bit activations",
+     {},
+     kAdd,
+     is_cell,
+     widen_cell},
     {"average, then scale", "AVERAGE_POOL_2D(valid) -> MUL|DIV(const) => DEPTHWISE_CONV_2D", kAverage,
      kScales, is_scaled_average, average_by_weights},
     {"floor of a quotient", "DIV -> FLOOR => FLOOR_DIV", kDiv, kFloor, is_plain_quotient, divide_down},

@@ -38,6 +38,7 @@ void Emitter::op(OpKind kind, Attrs attrs, std::vector<ValueId> inputs, std::vec
   n.outputs = std::move(outputs);
   n.version = version;
   n.origins = origins_;
+  n.wide = wide_;
   ed_.add_node(std::move(n), place_);
 }
 

@@ -24,6 +24,8 @@ class Emitter {
   }
   void op(OpKind kind, Attrs attrs, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
           int32_t version = 1);
+  // Operators from here on are Node::wide.
+  void widen() { wide_ = true; }
 
  private:
   std::string unique(const char* suffix);
@@ -32,6 +34,7 @@ class Emitter {
   std::string name_;
   std::vector<std::string> origins_;
   int count_ = 0;
+  bool wide_ = false;
 };
 
 }  // namespace octet

@@ -6,7 +6,8 @@
 // it in integers for a whole sequence, so a graph that other readers can run has a node for every step;
 // beyond kMostSteps that is no longer sensible and the operator stays as it is, in float. The state between
 // runs becomes a resource variable (VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE), because the steps that need
-// it are no longer one operator; unroll() sees to its initial zeros.
+// it are no longer one operator; unroll() sees to its initial zeros. The steps are wide: a state rounded to 8
+// bits in every step would gather error, as the cell of an LSTM would.
 #include <array>
 #include <fmt/format.h>
 
@@ -237,6 +238,7 @@ Status unroll_rnn(Site& s) {
   const Node n = s.consumer();  // a copy: adding nodes moves it
   const RnnForm f = rnn_form(n);
   SequenceEmitter e(s);
+  e.widen();
   s.ed.remove(s.consumer_id);
   std::vector<ValueId> parts;
   for (size_t d = 0; d < f.passes.size(); ++d) {

@@ -79,6 +79,9 @@ struct Node {
   std::vector<ValueId> intermediates;  // quantization records of LSTM (no data)
   int32_t version = 1;                 // operator version in the file
   std::vector<std::string> origins;    // names of the source operators this node came from
+  // What a rewrite tells the quantizer, in no file: errors go round in this operator, so that its activations
+  // deserve 16 bits in an int8 model too.
+  bool wide = false;
 
   // The name an operator goes by in reports, --keep-float and errors: that of its first output.
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }

@@ -1,4 +1,5 @@
 // Constants per channel as depthwise convolutions: when, and what the graph is then.
+#include <algorithm>
 #include <doctest/doctest.h>
 
 #include "tests/runtime/rewrite/rule_case.hpp"
@@ -102,6 +103,28 @@ std::vector<RuleCase> channel_cases() {
       [=](GraphBuilder& b) { b.output(quotient(b, {})); }, {ADD, EXP, ADD, FLOOR_DIV});
   add("a clamped quotient rounded down", "floor of a quotient", false,
       [=](GraphBuilder& b) { b.output(quotient(b, Activation::Kind::relu)); });
+  const auto cells = [](GraphBuilder& b, bool copies) {
+    const ValueId w = b.random({4, 3}), r = b.random({4, 4});
+    const ValueId again = copies ? b.raw("again", DType::float32, {4, 4}, b.graph().value(r).constant) : r;
+    auto product = [&](ValueId x, ValueId weights) {
+      return b.op(FULLY_CONNECTED, {x, weights, kNoValue}, FullyConnectedAttrs{});
+    };
+    ValueId h = b.input("h", {2, 4});
+    h = b.op(TANH, {b.op(ADD, {product(b.input("x0", {2, 3}), w), product(h, r)})});
+    return b.op(TANH, {b.op(ADD, {product(b.input("x1", {2, 3}), b.random({4, 3})), product(h, again)})});
+  };
+  for (bool copies : {false, true})
+    add(
+        copies ? "cells with copies of the weights" : "cells with the same weights", "recurrent cell", true,
+        [=](GraphBuilder& b) { b.output(cells(b, copies)); }, {},
+        [](const Graph& g) { CHECK(std::ranges::all_of(g.nodes, [](const Node& n) { return n.wide; })); });
+  add("a sum of two products with weights of their own", "recurrent cell", false, [](GraphBuilder& b) {
+    const ValueId x =
+        b.op(FULLY_CONNECTED, {b.input("x", {2, 3}), b.random({4, 3}), kNoValue}, FullyConnectedAttrs{});
+    const ValueId y =
+        b.op(FULLY_CONNECTED, {b.input("y", {2, 3}), b.random({4, 3}), kNoValue}, FullyConnectedAttrs{});
+    b.output(b.op(ADD, {x, y}));
+  });
   add("two values", "per-channel constant", false,
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
   return c;
