@@ -3,7 +3,7 @@
 // weights are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as
 // MUL and ADD the constants would share one scale each and the value between them would be rounded as well.
 // A quotient that is rounded down is one operator as well: a step to the wrong side would cost a whole unit.
-// What can't round once and is fed its own result rounds to 16 bits.
+// What can't round once and is fed its own result, or divides everything else, rounds to 16 bits.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -20,6 +20,10 @@ using enum OpKind;
 constexpr std::array kAverage = {AVERAGE_POOL_2D};
 constexpr std::array kAdd = {ADD};
 constexpr std::array kCellActivations = {TANH, LOGISTIC, RELU};
+constexpr std::array kSquares = {SQUARED_DIFFERENCE, SQUARE, MUL};
+constexpr std::array kMeans = {MEAN, SUM};
+constexpr std::array kStatisticArithmetic = {
+    ADD, SUB, MUL, DIV, SQRT, RSQRT, POW, NEG, MAXIMUM, MINIMUM, SQUARE, SQUARED_DIFFERENCE, RESHAPE};
 constexpr std::array kDiv = {DIV};
 constexpr std::array kFloor = {FLOOR};
 constexpr std::array kScales = {MUL, DIV};
@@ -273,7 +277,45 @@ Status widen_cell(Site& s) {
   return {};
 }
 
+// --- statistics ---
+
+// A mean of squares, on the way to a normalization: its square root divides everything.
+bool is_mean_of_squares(const Site& s) {
+  const Node& square = s.producer();
+  const bool squares =
+      square.kind != MUL || (square.inputs.size() == 2 && square.inputs[0] == square.inputs[1]);
+  return squares && !square.wide && s.output().shape.elements() < s.between().shape.elements();
+}
+
+// Arithmetic with statistics, up to where they meet the values that they are statistics of.
+void widen_readers(GraphEditor& ed, ValueId statistic, int64_t values) {
+  for (NodeId r : std::vector<NodeId>(ed.consumers(statistic).begin(), ed.consumers(statistic).end())) {
+    const auto is = [&](OpKind k) { return ed.node(r).kind == k; };
+    if (ed.node(r).wide || std::none_of(kStatisticArithmetic.begin(), kStatisticArithmetic.end(), is))
+      continue;
+    ed.edit(r).wide = true;
+    const ValueId to = ed.node(r).outputs[0];
+    if (ed.graph().value(to).shape.elements() < values) widen_readers(ed, to, values);
+  }
+}
+Status widen_statistics(Site& s) {
+  const int64_t values = s.between().shape.elements();
+  s.ed.edit(s.producer_id).wide = true;
+  s.ed.edit(s.consumer_id).wide = true;
+  const std::vector<ValueId> squared = s.producer().inputs;
+  for (ValueId v : squared) {
+    const NodeId mean = s.ed.producer(v);
+    if (mean < 0 || (s.ed.node(mean).kind != MEAN && s.ed.node(mean).kind != SUM)) continue;
+    s.ed.edit(mean).wide = true;
+    widen_readers(s.ed, v, values);
+  }
+  widen_readers(s.ed, s.consumer().outputs[0], values);
+  return {};
+}
+
 constexpr Rule kRules[] = {
+    {"statistics", "SQUARED_DIFFERENCE|SQUARE|MUL(x, x) -> MEAN|SUM => the same with 16-bit activations",
+     kSquares, kMeans, is_mean_of_squares, widen_statistics, Rule::Types::float32, Rule::Between::shared},
     {"recurrent cell",
      "FULLY_CONNECTED(shared weights) + FULLY_CONNECTED -> ADD -> TANH => the same with 16-bit activations",
      {},

@@ -125,6 +125,27 @@ std::vector<RuleCase> channel_cases() {
         b.op(FULLY_CONNECTED, {b.input("y", {2, 3}), b.random({4, 3}), kNoValue}, FullyConnectedAttrs{});
     b.output(b.op(ADD, {x, y}));
   });
+  // (x - mean) / sqrt(variance + epsilon) * gamma, then something that is no part of it.
+  add(
+      "a normalization", "statistics", true,
+      [](GraphBuilder& b) {
+        const ValueId x = b.input("x", {2, 5, 4}), axis = b.ints({2});
+        const ValueId mean = b.op(MEAN, {x, axis}, ReduceAttrs{.keep_dims = true});
+        const ValueId square = b.op(SQUARED_DIFFERENCE, {x, mean});
+        const ValueId variance = b.op(MEAN, {square, axis}, ReduceAttrs{.keep_dims = true});
+        const ValueId down = b.op(RSQRT, {b.op(ADD, {variance, b.scalar(1e-3f)})});
+        const ValueId y = b.op(MUL, {b.op(SUB, {x, mean}), down});
+        b.output(b.op(TANH, {b.op(MUL, {y, b.random({2, 5, 4})})}));
+      },
+      {},
+      [](const Graph& g) {
+        for (const Node& n : g.nodes)
+          CHECK(n.wide == (n.kind != TANH && &n != &g.nodes[g.nodes.size() - 2]));
+      });
+  add("a mean of products", "statistics", false, [](GraphBuilder& b) {
+    const ValueId p = b.op(MUL, {b.input("x", {2, 5, 4}), b.input("y", {2, 5, 4})});
+    b.output(b.op(MEAN, {p, b.ints({2})}, ReduceAttrs{}));
+  });
   add("two values", "per-channel constant", false,
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
   return c;
