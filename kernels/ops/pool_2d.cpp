@@ -134,7 +134,7 @@ Result<Pooling> pooling_of(const NodeDesc& n) {
   p.right = w.w.pad_after;
   p.act = a.act;
   const bool integer = p.dtype == DType::int8 || p.dtype == DType::uint8 || p.dtype == DType::int16;
-  if (y.dtype != p.dtype || (p.dtype != DType::float32 && !integer) || (integer && p.mode == Mode::l2))
+  if (y.dtype != p.dtype || (p.dtype != DType::float32 && !integer))
     return Status::unsupported(fmt::format("{} in and {} out", name_of(x.dtype), name_of(y.dtype)));
   if (!integer) return p;
   if (x.quant.empty() != y.quant.empty() || x.quant.is_per_channel() || y.quant.is_per_channel())
@@ -170,8 +170,9 @@ const OpSpec& spec_L2_POOL_2D() {
   static const OpSpec spec = [] {
     OpSpec s = pool::make_spec(OpKind::L2_POOL_2D);
     s.fast = {{"octet", pool::create_octet}};
-    s.quant = QuantRule::none("has no int8 form in the TFLite specification");
+    s.quant = QuantRule::of({activation()}, {activation()});
     s.version_int8 = s.version_int16 = 1;
+    s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";
     return s;
   }();
   return spec;

@@ -15,9 +15,9 @@ constexpr int64_t kBlock = 32;  // channels at a time
 using linear::round_small;
 
 template <class T, class Acc, Mode mode>
-void accumulate(Acc* acc, const T* x, int64_t channels) {
+void accumulate(Acc* acc, const T* x, int64_t channels, Acc zero) {
   const auto add = [&](int64_t c) {
-    const Acc v = static_cast<Acc>(x[c]);
+    const Acc v = static_cast<Acc>(x[c]) - zero;
     if constexpr (mode == Mode::max)
       acc[c] = acc[c] > v ? acc[c] : v;
     else if constexpr (mode == Mode::l2)
@@ -57,12 +57,18 @@ void finish(const Pooling& p, const int32_t* acc, int64_t count, int64_t channel
       y[c] = static_cast<T>(std::min(std::max(acc[c], p.bounds.lo), p.bounds.hi));
     return;
   }
-  const int32_t shift = mode == Mode::max ? zero : zero * static_cast<int32_t>(count);
+  const int32_t shift = mode == Mode::max       ? zero
+                        : mode == Mode::average ? zero * static_cast<int32_t>(count)
+                                                : 0;
   const float n = mode == Mode::max ? 1.0f : static_cast<float>(count);
   const float ratio = p.x.scale / p.y.scale;
   const auto lo = static_cast<float>(p.bounds.lo - y_zero), hi = static_cast<float>(p.bounds.hi - y_zero);
   for (int64_t c = 0; c < channels; ++c) {
-    const float v = static_cast<float>(acc[c] - shift) * ratio / n;
+    float v = static_cast<float>(acc[c] - shift);
+    if constexpr (mode == Mode::l2)
+      v = std::sqrt(v / n) * ratio;
+    else
+      v = v * ratio / n;
     y[c] = static_cast<T>(round_small(std::min(std::max(v, lo), hi)) + y_zero);
   }
 }
@@ -71,6 +77,8 @@ template <class T, Mode mode>
 void run(const Pooling& p, const RunArgs& args) {
   using Acc = std::conditional_t<std::is_same_v<T, float>, float, int32_t>;
   constexpr Acc start = mode == Mode::max ? std::numeric_limits<Acc>::lowest() : Acc{0};
+  // Squares are those of real numbers; for the others finish() takes the zero point off.
+  const Acc zero = mode == Mode::l2 ? static_cast<Acc>(p.x.zero_point) : Acc{0};
   const auto* x = static_cast<const T*>(args.in[0]);
   auto* y = static_cast<T*>(args.out[0]);
   args.pool.for_range(static_cast<size_t>(p.batch * p.out_h), 1, [&](size_t begin, size_t end) {
@@ -86,7 +94,7 @@ void run(const Pooling& p, const RunArgs& args) {
           std::fill_n(acc, kBlock, start);
           for (int64_t ih = h.begin; ih < h.end; ++ih)
             for (int64_t iw = w.begin; iw < w.end; ++iw)
-              accumulate<T, Acc, mode>(acc, image + (ih * p.in_w + iw) * p.channels + c, width);
+              accumulate<T, Acc, mode>(acc, image + (ih * p.in_w + iw) * p.channels + c, width, zero);
           finish<mode>(p, acc, count, width, y + (row * p.out_w + ow) * p.channels + c);
         }
       }
@@ -143,8 +151,7 @@ void average_bytes(const Pooling& p, const RunArgs& args) {
 template <class T>
 void run(const Pooling& p, const RunArgs& args) {
   if (p.mode == Mode::max) return run<T, Mode::max>(p, args);
-  if constexpr (std::is_same_v<T, float>)
-    if (p.mode == Mode::l2) return run<T, Mode::l2>(p, args);
+  if (p.mode == Mode::l2) return run<T, Mode::l2>(p, args);
   run<T, Mode::average>(p, args);
 }
 
@@ -152,7 +159,7 @@ void run(const Pooling& p, const RunArgs& args) {
 
 KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Pooling p, pooling_of(n));
-  // Sums of bytes stay exact in float's 24 bits.
+  // Sums of bytes stay exact in float's 24 bits, those of their squares in 32.
   const int64_t area = std::min(p.filter_h, p.in_h) * std::min(p.filter_w, p.in_w);
   if (p.dtype == DType::int16) return Status::declined("int16");
   if (p.dtype != DType::float32 && area > (int64_t{1} << 15)) return Status::declined("a very large window");
