@@ -284,6 +284,8 @@ struct OpSpec {
   // Of operators that are sums of products with weights: which inputs meet which weight
   // (kernels/linear/convolution.hpp).
   Result<linear::Convolution> (*convolution)(const NodeDesc&) = nullptr;
+  // The input that may be quantized in blocks; -1: none. Infer and kernels of others never see such a tensor.
+  int blocks_at = -1;
   Sharing sharing = Sharing::none;
   SliceFn slice_of = nullptr;
   // Inputs where a variable is state that the kernel writes; elsewhere it is only read.
