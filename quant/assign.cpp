@@ -108,8 +108,7 @@ class Assigner {
     if (spec == nullptr) return "is not an operator Octet knows";
     const QuantRule& rule = quant_rule(*spec, op);
     if (!rule.has_int8) return std::string(rule.why_not);
-    if (const std::string* pattern = pattern_that_keeps(recipe_, g_, n))
-      return fmt::format("kept in float by '{}'", *pattern);
+    if (const OperatorChoice c = choice_for(recipe_, g_, n); c.scheme != recipe_.scheme) return c.reason();
     if (!forced_[static_cast<size_t>(n)].empty()) return forced_[static_cast<size_t>(n)];
     for (size_t i = 0; i < op.inputs.size(); ++i)
       if (std::string why = why_not_tensor(n, op.inputs[i], rule.input(i)); !why.empty()) return why;
@@ -388,7 +387,7 @@ class Assigner {
       const TensorRule& rule = rules(n).input(i);
       if (!is_real(op.inputs[i]) || !is_weights(rule)) continue;
       const Value& value = g_.value(op.inputs[i]);
-      const int axis = recipe_.per_channel ? rule.a : -1;
+      const int axis = choice_for(recipe_, g_, n).weights.per_channel ? rule.a : -1;
       WeightScales w = rule.kind == Kind::weights
                            ? weight_scales(value.constant.as<float>(), value.shape, axis)
                            : symmetric16_scale(value, rule);

@@ -101,6 +101,14 @@ linear::Geometry dot_product(size_t terms) {
   return g;
 }
 
+Fields q17(const Fields& f) {
+  const auto w = list(f, "weights");
+  const auto block = static_cast<int32_t>(number(f, "block"));
+  const Quantization q =
+      block > 0 ? int4_blocks(w, block) : int4_quantization(w, Shape{static_cast<int32_t>(w.size())}, -1);
+  return {{"scale", std::to_string(static_cast<double>(q.scale()) * 1e9) + "e-9"}};
+}
+
 Fields q13(const Fields& f) {
   const auto w = list(f, "weights"), h = list(f, "moments");
   const auto n = static_cast<int64_t>(w.size());
@@ -109,9 +117,9 @@ Fields q13(const Fields& f) {
   for (size_t i = 0; i < h.size(); ++i)
     m.products[i] = static_cast<double>(h[i]);
   ThreadPool pool(1);
-  const double scale = number(f, "scale");
+  const auto scale = static_cast<float>(number(f, "scale"));
   double sum = 0;
-  for (int8_t q : compensated_rounding(w, {&scale, 1}, m, false, pool))
+  for (int8_t q : compensated_rounding(w, {Quantization::per_tensor({scale, 0}), Shape{}}, m, false, pool))
     sum += q;
   return {{"sum", std::to_string(sum)}};
 }
@@ -169,6 +177,7 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
      }},
     {"Q12", [](const Fields& f) { return scale_of(power_of_two16(), f); }},
     {"Q13", q13},
+    {"Q17", q17},
     {"Q14", q14},
 };
 
