@@ -6,24 +6,15 @@
 #include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
 #include "cli/tensor_exchange.hpp"
+#include "schema/core/int4.hpp"
 
 namespace octet {
 namespace {
 
-// NumPy has no 4-bit type: one element per byte there.
-std::vector<int8_t> unpack_int4(std::span<const std::byte> packed, int64_t n) {
-  std::vector<int8_t> values;
-  for (int64_t i = 0; i < n; ++i) {
-    const int byte = static_cast<int>(packed[static_cast<size_t>(i / 2)]);
-    const int nibble = (i % 2 == 0 ? byte : byte >> 4) & 15;
-    values.push_back(static_cast<int8_t>(nibble < 8 ? nibble : nibble - 16));
-  }
-  return values;
-}
-
 Status write_contents(const std::string& path, const Value& v) {
   if (v.dtype != DType::int4) return write_npy(path, v.view());
-  const std::vector<int8_t> values = unpack_int4(v.constant.bytes(), v.shape.elements());
+  // NumPy has no 4-bit type: one element per byte there.
+  const std::vector<int8_t> values = unpack_int4(v.constant.data(), v.shape.elements());
   return write_npy(path, {values.data(), DType::int8, v.shape, {}});
 }
 
@@ -59,6 +50,7 @@ Result<Json> extract_tensors(const Model& model, const std::string& folder) {
                          {"scale", scale},
                          {"zero_point", zero},
                          {"axis", v.quant.axis() ? Json(*v.quant.axis()) : Json(nullptr)},
+                         {"block", v.quant.is_blockwise() ? Json(v.quant.block()) : Json(nullptr)},
                          {"file", has_contents ? Json(file) : Json(nullptr)}});
     }
   }
@@ -77,7 +69,7 @@ Action add_extract(CLI::App& app) {
   app.add_option("-o,--output", args->output, "The folder to write")->required()->type_name("DIR");
   app.footer(
       "Writes DIR/tensors.json and one .npy per integer constant.\n"
-      "JSON: tensors[{name, graph, index, dtype, shape, scale[], zero_point[], axis, file}]");
+      "JSON: tensors[{name, graph, index, dtype, shape, scale[], zero_point[], axis, block, file}]");
   return [args](Context& context) -> Status {
     OCTET_ASSIGN(const ModelPtr model, load_model(args->model));
     OCTET_ASSIGN(const Json index, extract_tensors(*model, args->output));

@@ -12,17 +12,11 @@
 #include "cli/tensor_exchange.hpp"
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "schema/core/int4.hpp"
 #include "schema/flatbuffer/format.hpp"
 
 namespace octet {
 namespace {
-
-std::vector<std::byte> pack_int4(const std::vector<std::byte>& values) {
-  std::vector<std::byte> packed((values.size() + 1) / 2);
-  for (size_t i = 0; i < values.size(); ++i)
-    packed[i / 2] |= (values[i] & std::byte{15}) << (i % 2 == 0 ? 0 : 4);
-  return packed;
-}
 
 class Implanter {
  public:
@@ -105,7 +99,8 @@ class Implanter {
                                          dims_text(h.dims), name_of(stored), dims_text(want)));
     std::vector<std::byte> bytes(static_cast<size_t>(h.elements() * bytes_of(h.dtype)));
     OCTET_TRY(array.read(0, bytes).at(path));
-    return Constant::copy_of(type == DType::int4 ? pack_int4(bytes) : bytes);
+    if (type != DType::int4) return Constant::copy_of(bytes);
+    return Constant::of(pack_int4({reinterpret_cast<const int8_t*>(bytes.data()), bytes.size()}));
   }
 
   // A float constant as integers (MATH.md, Q2), along the quantized axis where there is one.
@@ -115,7 +110,10 @@ class Implanter {
     // Weights keep to the symmetric part of int8.
     const double lo = type == DType::int8 && q.is_per_channel() ? -127 : static_cast<double>(range.lo);
     size_t inner = std::max<size_t>(real.size(), 1), channels = 1;
-    if (q.is_per_channel()) {
+    if (q.is_blockwise()) {
+      inner = static_cast<size_t>(q.block());
+      channels = q.params().size();
+    } else if (q.is_per_channel()) {
       inner = static_cast<size_t>(v.shape.elements(*q.axis() + 1, v.shape.rank()));
       channels = q.params().size();
     }
@@ -124,10 +122,8 @@ class Implanter {
       whole.push_back(quantize<int64_t>(static_cast<double>(real[i]), q.at(i / inner % channels), lo,
                                         static_cast<double>(range.hi)));
     if (type == DType::int4) {
-      std::vector<std::byte> bytes;
-      for (int64_t x : whole)
-        bytes.push_back(static_cast<std::byte>(x & 15));
-      return Constant::copy_of(pack_int4(bytes));
+      const std::vector<int8_t> values(whole.begin(), whole.end());
+      return Constant::of(pack_int4(values));
     }
     std::vector<std::byte> bytes(real.size() * static_cast<size_t>(bytes_of(type)));
     OCTET_TRY(

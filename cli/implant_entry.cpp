@@ -60,6 +60,13 @@ Result<Quantization> quantization_of(const Json& entry, const std::string& folde
       return Status::invalid(fmt::format("zero point {} is not possible", zero[i]));
     params.push_back({s, static_cast<int64_t>(zero[i])});
   }
+  if (entry.contains("block") && !entry["block"].is_null()) {
+    if (!entry["block"].is_number_integer()) return Status::invalid("'block' must be an integer");
+    const auto block = entry["block"].get<int64_t>();
+    if (block < 1 || block > INT32_MAX)
+      return Status::invalid(fmt::format("blocks of {} are not possible", block));
+    return Quantization::blockwise(static_cast<int32_t>(block), std::move(params));
+  }
   const bool has_axis = entry.contains("axis") && !entry["axis"].is_null();
   if (has_axis && !entry["axis"].is_number_integer()) return Status::invalid("'axis' must be an integer");
   if (!has_axis && params.size() > 1) return Status::invalid("several scales need an 'axis'");

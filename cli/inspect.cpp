@@ -96,11 +96,15 @@ Json quant_json(const Quantization& q) {
   Json scale = Json::array(), zero = Json::array();
   for (const Affine& a : q.params())
     scale.push_back(a.scale), zero.push_back(a.zero_point);
-  return {{"scale", scale}, {"zero_point", zero}, {"axis", q.axis() ? Json(*q.axis()) : Json(nullptr)}};
+  return {{"scale", scale},
+          {"zero_point", zero},
+          {"axis", q.axis() ? Json(*q.axis()) : Json(nullptr)},
+          {"block", q.is_blockwise() ? Json(q.block()) : Json(nullptr)}};
 }
 
 std::string quant_text(const Quantization& q) {
   if (!q) return "";
+  if (q.is_blockwise()) return fmt::format("{} scales, blocks of {}", q.params().size(), q.block());
   if (q.is_per_channel()) return fmt::format("{} scales, axis {}", q.params().size(), *q.axis());
   return fmt::format("{:.6g} ({}{})", q.scale(), q.zero_point() < 0 ? "" : "+", q.at().zero_point);
 }

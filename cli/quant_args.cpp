@@ -33,6 +33,8 @@ Result<Recipe> RecipeArgs::recipe() const {
   }
   r.keep_float.insert(r.keep_float.end(), keep_float.begin(), keep_float.end());
   if (per_tensor) r.per_channel = false;
+  if (weight_bits > 0) r.weight_bits = weight_bits;
+  if (block >= 0) r.block = block;
   if (no_equalize) r.equalize = false;
   if (no_spare_channels) r.spare_channels = false;
   if (!rounding.empty()) {
@@ -40,6 +42,7 @@ Result<Recipe> RecipeArgs::recipe() const {
   }
   if (no_bias_correction) r.bias_correction = false;
   if (min_sqnr_db > 0) r.min_sqnr_db = min_sqnr_db;
+  OCTET_TRY(r.check());
   return r;
 }
 
@@ -55,11 +58,23 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
 
 void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   add_calibration_recipe(app, args);
-  app.add_option("--scheme", args.scheme,
-                 "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
-                 "dynamic: int8 weights, activations quantized in "
-                 "every run; weight-only: int8 weights, float arithmetic; float16: weights in half precision")
-      ->check(CLI::IsMember({"int8", "int16x8", "dynamic", "weight-only", "float16"}));
+  app.add_option(
+         "--scheme", args.scheme,
+         "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
+         "dynamic: int8 or int4 weights, activations "
+         "quantized "
+         "in every run; weight-only: int8 or int4 weights, float arithmetic; float16: weights in half "
+         "precision; float: nothing changes but what the recipe's 'operators' say")
+      ->check(CLI::IsMember({"int8", "int16x8", "dynamic", "weight-only", "float16", "float"}));
+  app.add_option("--weight-bits", args.weight_bits,
+                 "Bits of a weight where activations stay float (weight-only, dynamic): 8 (default) or 4")
+      ->check(CLI::IsMember({4, 8}));
+  app.add_option(
+         "--block", args.block,
+         "int4 weights of FULLY_CONNECTED: one scale for N neighbouring inputs of an output, a multiple of "
+         "32 that divides them; such an operator reads its weights as they are and quantizes its "
+         "activations in every run, in TensorFlow Lite, too. 0 (default): one scale per channel")
+      ->type_name("N");
   app.add_option("--io", args.io,
                  "Types of inputs and outputs: keep those of the source model (default), or integers")
       ->check(CLI::IsMember({"keep", "int8", "uint8", "int16"}));

@@ -34,7 +34,7 @@ inline Result<Affine> affine_of(const TensorDesc& t) {
   if (t.quant.empty())
     return Status::unsupported(
         fmt::format("'{}' is {} without quantization parameters", t.name, name_of(t.dtype)));
-  if (t.quant.is_per_channel() && t.quant.params().size() > 1)
+  if (t.quant.params().size() > 1)
     return Status::unsupported(
         fmt::format("'{}' is quantized per channel; this operator takes per tensor", t.name));
   return t.quant.at();

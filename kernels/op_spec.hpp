@@ -140,7 +140,7 @@ struct Implementation {
 // Quantization, as data.
 
 // How one input or output of an operator is quantized when its activations are int8. With int16 ones,
-// activations are int16 with zero point 0 and biases int64; weights stay what they are (MATH.md, Q17).
+// activations are int16 with zero point 0 and biases int64; weights stay what they are (MATH.md, Q18).
 struct TensorRule {
   enum class Kind : uint8_t {
     activation,      // int8 asymmetric, per tensor, range from calibration
@@ -292,6 +292,8 @@ struct OpSpec {
   // Of operators that are sums of products with weights: which inputs meet which weight
   // (kernels/linear/convolution.hpp).
   Result<linear::Convolution> (*convolution)(const NodeDesc&) = nullptr;
+  // The input that may be quantized in blocks; -1: none. Infer and kernels of others never see such a tensor.
+  int blocks_at = -1;
   Sharing sharing = Sharing::none;
   SliceFn slice_of = nullptr;
   // Inputs where a variable is state that the kernel writes; elsewhere it is only read.

@@ -57,6 +57,12 @@ Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node) {
   OCTET_TRY(check("outputs", node.out.size(), spec.outputs));
   for (int i = 0; i < spec.inputs.min; ++i)
     if (node.in[static_cast<size_t>(i)].absent) return Status::corrupt(fmt::format("input {} is absent", i));
+  for (const auto& tensors : {node.in, node.out})
+    for (size_t i = 0; i < tensors.size(); ++i)
+      if (tensors[i].quant.is_blockwise() && spec.kind != OpKind::CUSTOM &&
+          (&tensors[0] != node.in.data() || static_cast<int>(i) != spec.blocks_at))
+        return Status::unsupported(
+            fmt::format("'{}' is quantized in blocks, which this operator does not take", tensors[i].name));
   if (spec.infer == nullptr) return Status::unsupported("is not implemented");
   return spec.infer(node);
 }

@@ -104,7 +104,7 @@ class Assigner {
     }
     f.reason = why_float(n);
     f.kind = f.reason.empty() ? NodeForm::Kind::integer : NodeForm::Kind::floating;
-    const bool asked = recipe_.scheme == Scheme::int16x8;
+    const bool asked = choice_for(recipe_, g_, n).scheme == Scheme::int16x8;
     if (f.kind != NodeForm::Kind::integer || !(asked || op.wide)) return;
     std::string why = why_int8(n);
     if (why.empty()) f.type = DType::int16;
@@ -141,8 +141,7 @@ class Assigner {
     if (spec == nullptr) return "is not an operator Octet knows";
     const QuantRule& rule = quant_rule(*spec, op);
     if (!rule.has_int8) return std::string(rule.why_not);
-    if (const std::string* pattern = pattern_that_keeps(recipe_, g_, n))
-      return fmt::format("kept in float by '{}'", *pattern);
+    if (const OperatorChoice c = choice_for(recipe_, g_, n); !octet::is_integer(c.scheme)) return c.reason();
     if (const Forced* forced = forced_[static_cast<size_t>(n)];
         forced != nullptr && forced->type == DType::float32)
       return forced->reason;
@@ -342,7 +341,7 @@ class Assigner {
     if (!note.empty()) report(g_.value(v).name, note);
   }
 
-  // By the range of the group; 16 bits hold twice what was seen (Q17).
+  // By the range of the group; 16 bits hold twice what was seen (Q18).
   Quantization group_quantization(ValueId v, DType type, std::string& note) const {
     const Range seen = groups_.seen(v);
     const Range r = type == DType::int16 ? Range{2 * seen.min, 2 * seen.max} : groups_.range(v);
@@ -437,7 +436,7 @@ class Assigner {
       const TensorRule& rule = rules(n).input(i);
       if (!is_real(op.inputs[i]) || !is_weights(rule)) continue;
       const Value& value = g_.value(op.inputs[i]);
-      const int axis = recipe_.per_channel ? rule.a : -1;
+      const int axis = choice_for(recipe_, g_, n).weights.per_channel ? rule.a : -1;
       WeightScales w = rule.kind == Kind::weights
                            ? weight_scales(value.constant.as<float>(), value.shape, axis)
                            : symmetric16_scale(value, rule);

@@ -100,6 +100,8 @@ int64_t first_measured(const SampleSource& samples, int64_t most) {
   return samples.size() > most ? samples.size() - most : 0;
 }
 
+}  // namespace
+
 Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized, const QuantizeOptions& o) {
   CompareOptions c;
   c.threads = o.threads;
@@ -109,6 +111,8 @@ Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized
   c.count = o.max_measured;
   return compare(*prepared.model, quantized, *o.samples, c);
 }
+
+namespace {
 
 void describe(const Graph& g, const Assignment& a, QuantizeReport& report) {
   report.ops_int8 = report.ops_int16 = report.ops_float = report.ops_other = 0;
@@ -175,8 +179,9 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
     return Status::invalid("the statistics were taken from another model, or with another recipe");
   QuantizeResult result;
   std::vector<Forced> forced;
+  OCTET_ASSIGN(const auto moments, WeightMoments::gather(prepared, recipe, options));
   for (;;) {
-    OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced));
+    OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced, moments.get()));
     if (options.samples != nullptr) {
       OCTET_ASSIGN(result.report.error, measure(prepared, *q.model, options));
       OCTET_TRY(try_refinement(prepared, q.model, weight_sites(prepared, q), recipe, options,
@@ -199,12 +204,15 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
 
 Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   if (source.graphs.empty()) return Status::invalid("has no graph");
+  OCTET_TRY(recipe.check().at("the recipe"));
   OCTET_TRY(refuse_quantized(source.main()));
   auto model = std::make_shared<Model>(source);
   FusionReport report;
   const bool integer = is_integer(recipe.scheme);
   if (integer) {
-    auto keep = [&](const Graph& graph, NodeId n) { return pattern_that_keeps(recipe, graph, n) != nullptr; };
+    auto keep = [&](const Graph& graph, NodeId n) {
+      return !is_integer(choice_for(recipe, graph, n).scheme);
+    };
     OCTET_ASSIGN(report, unroll(*model, keep));
   }
   Graph& g = model->main();
@@ -270,19 +278,19 @@ double merit(const PreparedModel& prepared, const Comparison& error) {
 
 Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,
                                 const Recipe& recipe, const QuantizeOptions& options) {
+  OCTET_TRY(recipe.check().at("the recipe"));
+  OCTET_TRY(check_operators(recipe, prepared.model->main()).at("the recipe"));
   Result<QuantizeResult> result = Status::internal("no scheme");
   switch (recipe.scheme) {
     case Scheme::int8:
     case Scheme::int16x8: result = quantize_integer(prepared, calibration, recipe, options); break;
     case Scheme::weight_only:
     case Scheme::float16:
-    case Scheme::dynamic: result = quantize_weights(prepared, recipe); break;
+    case Scheme::dynamic:
+    case Scheme::floating: result = quantize_weights(prepared, recipe, options); break;
   }
   if (!result.ok()) return result;
   QuantizeReport& report = result->report;
-  if (!is_integer(recipe.scheme) && options.samples != nullptr) {
-    OCTET_ASSIGN(report.error, measure(prepared, *result->model, options));
-  }
   report.fusions = prepared.fusions;
   report.fusion_text = prepared.fusion_text;
   OCTET_ASSIGN(report.output_bytes, bytes_of(*result->model));

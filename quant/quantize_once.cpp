@@ -26,7 +26,8 @@ std::vector<Forced> find_refused(const Materialized& m, const Assignment& a) {
 }  // namespace
 
 Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
-                                const Recipe& recipe, std::vector<Forced> forced) {
+                                const Recipe& recipe, std::vector<Forced> forced,
+                                const WeightMoments* moments) {
   const Graph& g = prepared.model->main();
   for (;;) {
     OCTET_ASSIGN(Assignment a, assign(g, calibration, recipe, forced));
@@ -38,6 +39,8 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration
     }
     if (auto status = verify_quantized(m.graph); !status.ok())
       return Status::internal("the quantized graph is wrong: " + status.message());
+    const std::vector<Finding> shrunk = shrink_weights(prepared, m, recipe, moments);
+    a.findings.insert(a.findings.end(), shrunk.begin(), shrunk.end());
     auto model = std::make_shared<Model>(*prepared.model);
     model->main() = std::move(m.graph);
     model->path.clear();

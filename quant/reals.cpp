@@ -7,6 +7,7 @@
 
 #include "kernels/quant_math.hpp"
 #include "quant/scales.hpp"
+#include "schema/core/int4.hpp"
 
 namespace octet {
 namespace {
@@ -18,12 +19,12 @@ void integers_to_reals(const ConstTensorView& v, std::vector<float>& reals) {
   if (v.quant.empty()) {
     for (size_t i = 0; i < n; ++i)
       reals[i] = static_cast<float>(p[i]);
-  } else if (!v.quant.is_per_channel()) {
+  } else if (v.quant.params().size() == 1) {
     const Affine a = v.quant.at();
     for (size_t i = 0; i < n; ++i)
       reals[i] = static_cast<float>(dequantize(p[i], a));
   } else {
-    const Channels c = channels_of(v.shape, *v.quant.axis());
+    const Channels c = channels_of(v.shape, v.quant);
     for (size_t i = 0; i < n; ++i)
       reals[i] = static_cast<float>(dequantize(p[i], v.quant.at(c.of(static_cast<int64_t>(i)))));
   }
@@ -53,6 +54,10 @@ void to_reals(const ConstTensorView& v, std::vector<float>& reals) {
       for (size_t i = 0; i < n; ++i)
         reals[i] = half_to_float(v.as<uint16_t>()[i]);
       return;
+    case DType::int4: {
+      const std::vector<int8_t> unpacked = unpack_int4(v.data, v.elements());
+      return integers_to_reals<int8_t>({unpacked.data(), DType::int8, v.shape, v.quant}, reals);
+    }
     case DType::int8: return integers_to_reals<int8_t>(v, reals);
     case DType::uint8: return integers_to_reals<uint8_t>(v, reals);
     case DType::int16: return integers_to_reals<int16_t>(v, reals);

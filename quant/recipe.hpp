@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,11 +16,12 @@ namespace octet {
 enum class Scheme : uint8_t {
   int8,         // activations and weights int8, bias int32: the TFLite 8-bit specification
   int16x8,      // activations int16, weights int8, bias int64: TFLite's 16x8 specification
-  dynamic,      // int8 weights, activations quantized in every run; needs no data
-  weight_only,  // int8 weights, float arithmetic; needs no data
+  dynamic,      // int8 or int4 weights, activations quantized in every run; needs no data
+  weight_only,  // int8 or int4 weights, float arithmetic; needs no data
   float16,      // float16 weights, float arithmetic; needs no data
+  floating,     // nothing; for operators that stay as they are
 };
-std::string_view name_of(Scheme s);  // "int8", "int16x8", "dynamic", "weight-only", "float16"
+std::string_view name_of(Scheme s);  // "int8", "int16x8", "dynamic", "weight-only", "float16", "float"
 Result<Scheme> scheme_of(std::string_view name);
 // Activations are integers with scales that calibration finds.
 inline bool is_integer(Scheme s) {
@@ -44,16 +46,43 @@ enum class Rounding : uint8_t {
 std::string_view name_of(Rounding r);
 Result<Rounding> rounding_of(std::string_view name);
 
+// The integers that weights become, and how many of them share a scale.
+struct WeightForm {
+  int bits = 8;       // 8 or 4; 4 only where activations stay float
+  int32_t block = 0;  // > 0: one scale for so many neighbouring inputs of an output, where operators take it
+  bool per_channel = true;  // false: one scale for all channels of a weight tensor
+
+  friend bool operator==(const WeightForm&, const WeightForm&) = default;
+};
+// What blocks may be: what XNNPACK takes.
+inline constexpr int32_t kBlockStep = 32, kMostBlock = 4096;
+
+// Some operators differ from the rest: a glob on name, kind or origin, and what is different.
+struct OperatorRecipe {
+  std::string match;
+  // Not set: the recipe's own. int8 and int16x8 mix with each other, and only where the recipe's own is one
+  // of the two: they need calibration.
+  std::optional<Scheme> scheme;
+  std::optional<int> bits;
+  std::optional<int32_t> block;
+  std::optional<bool> per_channel;
+
+  friend bool operator==(const OperatorRecipe&, const OperatorRecipe&) = default;
+};
+
 struct Recipe {
   Scheme scheme = Scheme::int8;
   std::string observer{kDefaultObserver};
-  bool per_channel = true;  // false: one scale for all channels of a weight tensor
+  bool per_channel = true;  // WeightForm
+  int weight_bits = 8;
+  int32_t block = 0;
   Io io = Io::keep;
   // Operators to leave in float: globs (* and ?) on the operator's name or kind; several names of fused
   // operators match if one does.
   std::vector<std::string> keep_float;
-  bool equalize = true;        // cross-layer equalization before calibration, where it helps
-  bool spare_channels = true;  // unused channels become copies of others (spare_channels.hpp)
+  std::vector<OperatorRecipe> operators;  // the first that matches counts, after `keep_float`
+  bool equalize = true;                   // cross-layer equalization before calibration, where it helps
+  bool spare_channels = true;             // unused channels become copies of others (spare_channels.hpp)
   Rounding rounding = Rounding::compensated;
   bool bias_correction = true;  // shift biases by the mean error on the calibration data
   // Leave the worst operators in float until the output reaches this many dB; 0: never.
@@ -70,6 +99,8 @@ struct Recipe {
   static Result<Recipe> from_json(std::string_view text);
   static Result<Recipe> load(const std::string& path);
   std::string to_json() const;
+  // Do the parts go together? Names the first that does not.
+  Status check() const;
 
   friend bool operator==(const Recipe&, const Recipe&) = default;
 };
@@ -77,7 +108,18 @@ struct Recipe {
 // Shell-like pattern: * any characters, ? one. Case matters.
 bool glob_match(std::string_view pattern, std::string_view text);
 
-// The pattern of `keep_float` that a node's name, kind or origin matches; null when none does.
-const std::string* pattern_that_keeps(const Recipe& recipe, const Graph& g, NodeId node);
+// What a recipe asks of one operator, and the pattern that asks it; no pattern: the recipe as a whole.
+struct OperatorChoice {
+  Scheme scheme = Scheme::int8;
+  WeightForm weights;
+  const std::string* pattern = nullptr;
+
+  // "kept in float by 'conv*'", for reports; empty when the recipe as a whole asks for it.
+  std::string reason() const;
+};
+OperatorChoice choice_for(const Recipe& recipe, const Graph& g, NodeId node);
+
+// A recipe for other operators than this graph has is a mistake: an error names the pattern.
+Status check_operators(const Recipe& recipe, const Graph& g);
 
 }  // namespace octet

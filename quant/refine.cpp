@@ -14,7 +14,6 @@
 namespace octet {
 namespace {
 
-constexpr int64_t kRefineSamples = 128;
 constexpr int64_t kLockstepBytes = int64_t{64} << 20;
 
 // The scales of a site's weights, one per output channel.
@@ -23,28 +22,6 @@ std::vector<double> channel_scales(const Value& weights, int64_t channels) {
   for (int64_t c = 0; c < channels; ++c)
     scale.push_back(static_cast<double>(weights.quant.at(static_cast<size_t>(c)).scale));
   return scale;
-}
-
-// The bias that makes up for what the mean output lacks (in real numbers).
-Constant shifted(const Value& bias, const std::vector<double>& lack) {
-  if (bias.dtype == DType::float32) {
-    const auto old = bias.constant.as<float>();
-    std::vector<float> b(old.begin(), old.end());
-    for (size_t c = 0; c < b.size(); ++c)
-      if (std::isfinite(lack[c])) b[c] = static_cast<float>(static_cast<double>(b[c]) + lack[c]);
-    return Constant::of(b);
-  }
-  const auto integers = [&]<class T>(std::span<const T> old) {
-    std::vector<T> b(old.begin(), old.end());
-    for (size_t c = 0; c < b.size(); ++c) {
-      if (!std::isfinite(lack[c])) continue;  // an infinite value in the data
-      const auto scale = static_cast<double>(bias.quant.at(c).scale);
-      b[c] = saturate<T>(static_cast<double>(b[c]) + round_even(lack[c] / scale));
-    }
-    return Constant::of(b);
-  };
-  return bias.dtype == DType::int64 ? integers(bias.constant.as<int64_t>())
-                                    : integers(bias.constant.as<int32_t>());
 }
 
 std::vector<double> difference(std::vector<double> a, const std::vector<double>& b) {
@@ -150,6 +127,36 @@ Status shift_in_order(const Model& real, Graph& g, const std::vector<WeightSite>
 
 }  // namespace
 
+Constant shifted(const Value& bias, const std::vector<double>& lack) {
+  if (bias.dtype == DType::float32) {
+    const auto old = bias.constant.as<float>();
+    std::vector<float> b(old.begin(), old.end());
+    for (size_t c = 0; c < b.size(); ++c)
+      if (std::isfinite(lack[c])) b[c] = static_cast<float>(static_cast<double>(b[c]) + lack[c]);
+    return Constant::of(b);
+  }
+  const auto integers = [&]<class T>(std::span<const T> old) {
+    std::vector<T> b(old.begin(), old.end());
+    for (size_t c = 0; c < b.size(); ++c) {
+      if (!std::isfinite(lack[c])) continue;  // an infinite value in the data
+      const auto scale = static_cast<double>(bias.quant.at(c).scale);
+      b[c] = saturate<T>(static_cast<double>(b[c]) + round_even(lack[c] / scale));
+    }
+    return Constant::of(b);
+  };
+  return bias.dtype == DType::int64 ? integers(bias.constant.as<int64_t>())
+                                    : integers(bias.constant.as<int32_t>());
+}
+
+Status watch_samples(const Model& model, const QuantizeOptions& options, Tap& tap) {
+  Runner runner(model, options.threads, true, options.custom_ops);
+  return each_sample(*options.samples, kRefineSamples,
+                     [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+                       OCTET_TRY(runner.run(sample, &tap));
+                       return false;
+                     });
+}
+
 std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quantized& q) {
   const Graph &f = prepared.model->main(), &g = q.model->main();
   const Uses uses = uses_of(g);
@@ -173,6 +180,7 @@ std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quanti
     s.weights = n.input(c->slots.w);
     const ValueId x = real.input(c->slots.x), w = real.input(c->slots.w);
     if (!is_own(s.weights, DType::int8) || x == kNoValue || f.value(x).is_constant()) continue;
+    if (g.value(n.input(c->slots.x)).quant.empty()) continue;  // weights alone are int8
     // Weights that were int8 already, next to float activations, stay what they are.
     if (!f.value(w).is_constant() || f.value(w).dtype != DType::float32) continue;
     s.real = &f.value(w);
@@ -196,20 +204,15 @@ Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std
   ThreadPool pool(options.threads);
   MomentsTap moments(prepared.model->main().values.size(), watched,
                      size < 0 ? kRefineSamples : std::min(size, kRefineSamples), pool);
-  Runner runner(*prepared.model, options.threads, true, options.custom_ops);
-  OCTET_TRY(each_sample(*options.samples, kRefineSamples,
-                        [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
-                          OCTET_TRY(runner.run(sample, &moments));
-                          return false;
-                        }));
+  OCTET_TRY(watch_samples(*prepared.model, options, moments));
   for (size_t i = 0; i < sites.size(); ++i) {
     const WeightSite& s = sites[i];
     const WindowMoments& m = moments[i];
     if (m.real.windows == 0 || recipe.rounding == Rounding::nearest) continue;
     Value& weights = quantized.value(s.weights);
-    weights.constant = Constant::of(compensated_rounding(s.real->constant.as<float>(),
-                                                         channel_scales(weights, m.g().out_channels), m,
-                                                         recipe.bias_correction && s.bias != kNoValue, pool));
+    weights.constant =
+        Constant::of(compensated_rounding(s.real->constant.as<float>(), {weights.quant, weights.shape}, m,
+                                          recipe.bias_correction && s.bias != kNoValue, pool));
   }
   if (!recipe.bias_correction) return {};
   return shift_in_order(*prepared.model, quantized, sites, options);

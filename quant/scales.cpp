@@ -1,6 +1,7 @@
 #include "quant/scales.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
@@ -75,6 +76,83 @@ double fit_points(double lo, double scale, std::span<const MassPoint> points) {
   return best;
 }
 
+constexpr double kInt4Levels = 7;
+
+// What rounding to int4 at a scale costs, and the scale that fits the integers it gives best.
+struct Int4Fit {
+  double error = 0, better = 0;
+};
+Int4Fit fit_int4(std::span<const float> w, double scale) {
+  const double inverse = 1 / scale;
+  double error = 0, products = 0, squares = 0;
+  for (float v : w) {
+    const auto x = static_cast<double>(v);
+    const double q = std::clamp(round_even(x * inverse), -kInt4Levels, kInt4Levels);
+    error += (x - scale * q) * (x - scale * q);
+    products += x * q;
+    squares += q * q;
+  }
+  return {error, squares > 0 ? products / squares : scale};
+}
+
+// `round` gives the nearest scale that can be stored. 0 when all weights are.
+template <class Round>
+float best_int4_scale(std::span<const float> w, const Round& round) {
+  constexpr int kSteps = 32, kRefinements = 4;
+  double reach = 0;
+  for (float v : w)
+    if (std::isfinite(v)) reach = std::max(reach, std::fabs(static_cast<double>(v)));
+  if (reach == 0) return 0;
+  float best = round(reach / kInt4Levels);
+  Int4Fit fit = fit_int4(w, static_cast<double>(best));
+  const auto take = [&](double scale) {
+    const float s = round(scale);
+    const Int4Fit f = fit_int4(w, static_cast<double>(s));
+    if (!(f.error < fit.error)) return false;
+    best = s;
+    fit = f;
+    return true;
+  };
+  // Few levels are enough for weights that are multiples of something.
+  for (int levels = 1; levels < 7; ++levels)
+    take(reach / levels);
+  // From all of the range down to half of it: what is clipped is counted like what is rounded.
+  for (int i = 1; i <= kSteps; ++i)
+    take(reach / kInt4Levels * (1 - 0.5 * i / kSteps));
+  for (int i = 0; i < kRefinements && take(fit.better); ++i) {
+  }
+  return best;
+}
+
+float plain_scale(double scale) {
+  return std::max(static_cast<float>(scale), kLeastScale);
+}
+
+// The nearest float with eight significant bits, from 2^-17, below which float16 has fewer.
+float block_scale(double scale) {
+  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(scale));
+  const float rounded = std::bit_cast<float>((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000u);
+  return std::clamp(rounded, 0x1p-17f, 65280.0f);
+}
+
+// Slices without weights get the largest scale of the others.
+std::vector<Affine> affines_of(const std::vector<float>& scales) {
+  const float largest = scales.empty() ? 0 : *std::max_element(scales.begin(), scales.end());
+  std::vector<Affine> params;
+  for (float s : scales)
+    params.push_back({s > 0 ? s : largest > 0 ? largest : 1.0f, 0});
+  return params;
+}
+
+std::vector<std::vector<float>> slices_of(std::span<const float> weights, const Channels& channels) {
+  std::vector<std::vector<float>> slices(static_cast<size_t>(channels.count));
+  for (auto& s : slices)
+    s.reserve(weights.size() / slices.size());
+  for (size_t i = 0; i < weights.size(); ++i)
+    slices[channels.of(static_cast<int64_t>(i))].push_back(weights[i]);
+  return slices;
+}
+
 }  // namespace
 
 Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> points) {
@@ -146,14 +224,15 @@ Channels channels_of(const Shape& shape, int axis) {
   return {std::max<int64_t>(shape[axis], 1), std::max<int64_t>(shape.elements(axis + 1, shape.rank()), 1)};
 }
 
+Channels channels_of(const Shape& shape, const Quantization& q) {
+  if (q.is_blockwise()) return {static_cast<int64_t>(q.params().size()), q.block()};
+  return q.is_per_channel() ? channels_of(shape, *q.axis()) : Channels{};
+}
+
 WeightScales weight_scales(std::span<const float> weights, const Shape& shape, int axis) {
   const Channels channels = channels_of(shape, axis);
   const auto count = static_cast<size_t>(channels.count);
-  std::vector<std::vector<float>> slices(count);
-  for (auto& s : slices)
-    s.reserve(weights.size() / count);
-  for (size_t i = 0; i < weights.size(); ++i)
-    slices[channels.of(static_cast<int64_t>(i))].push_back(weights[i]);
+  const std::vector<std::vector<float>> slices = slices_of(weights, channels);
   WeightScales result;
   result.scale.assign(count, 0.0f);
   float largest = 0;
@@ -173,9 +252,33 @@ WeightScales weight_scales(std::span<const float> weights, const Shape& shape, i
   return result;
 }
 
+Quantization int4_quantization(std::span<const float> weights, const Shape& shape, int axis) {
+  std::vector<float> scales;
+  for (const auto& slice : slices_of(weights, channels_of(shape, axis)))
+    scales.push_back(best_int4_scale(slice, plain_scale));
+  std::vector<Affine> params = affines_of(scales);
+  return axis < 0 ? Quantization::per_tensor(params[0]) : Quantization::per_channel(axis, std::move(params));
+}
+
+Quantization int4_blocks(std::span<const float> weights, int32_t block) {
+  std::vector<float> scales;
+  for (; !weights.empty(); weights = weights.subspan(static_cast<size_t>(block)))
+    scales.push_back(best_int4_scale(weights.first(static_cast<size_t>(block)), block_scale));
+  return Quantization::blockwise(block, affines_of(scales));
+}
+
+std::vector<int8_t> int4_weights(std::span<const float> weights, const Shape& shape, const Quantization& q) {
+  const Channels channels = channels_of(shape, q);
+  std::vector<int8_t> out(weights.size());
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = quantize<int8_t>(static_cast<double>(weights[i]), q.at(channels.of(static_cast<int64_t>(i))),
+                              -kInt4Levels, kInt4Levels);
+  return out;
+}
+
 Constant quantize_constant(const Value& value, const Quantization& q, DType type, bool symmetric) {
   const auto in = value.constant.as<float>();
-  const Channels channels = q.is_per_channel() ? channels_of(value.shape, *q.axis()) : Channels{};
+  const Channels channels = channels_of(value.shape, q);
   auto affine_at = [&](size_t i) -> const Affine& { return q.at(channels.of(static_cast<int64_t>(i))); };
   auto all_as = [&]<class T>(T) {
     std::vector<T> out(in.size());

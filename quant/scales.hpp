@@ -30,7 +30,7 @@ Affine activation_affine(Range r, std::string& note, std::span<const MassPoint> 
 Affine int16_affine(const TensorRule& rule, Range r, std::string& note);
 // The scales that power_of_two16 may take: what the integer LSTM's tangent can shift by.
 inline constexpr float kLeastCellScale = 0x1p-15f, kMostCellScale = 0x1p-9f;
-// (Q17) An activation of the given type, int8 or int16.
+// (Q18) An activation of the given type, int8 or int16.
 Affine affine_of(DType type, Range r, std::string& note, std::span<const MassPoint> points = {});
 // The reals that the type can hold with `a`.
 Range range_of(const Affine& a, DType type);
@@ -46,6 +46,17 @@ struct WeightScales {
 };
 WeightScales weight_scales(std::span<const float> weights, const Shape& shape, int axis);
 
+// (Q17) Symmetric scales of float32 weights in [-7, 7] with the least rounding error that a search finds: one
+// per slice along `axis`, or one for all when axis < 0. Blocks have scales that float16 and bfloat16 both
+// hold, because there are readers for either.
+Quantization int4_quantization(std::span<const float> weights, const Shape& shape, int axis);
+Quantization int4_blocks(std::span<const float> weights, int32_t block);
+// No weight in a block may be greater.
+inline constexpr float kMostBlockWeight = 7 * 65280.0f;
+
+// (Q2) The integers of int4 weights, before they are packed.
+std::vector<int8_t> int4_weights(std::span<const float> weights, const Shape& shape, const Quantization& q);
+
 // (Q2) `value` (float32) quantized with `q` to int8, int16, int32 or int64; int8 weights keep to [-127, 127]
 // when symmetric.
 Constant quantize_constant(const Value& value, const Quantization& q, DType type, bool symmetric);
@@ -56,5 +67,7 @@ struct Channels {
   size_t of(int64_t i) const { return static_cast<size_t>(i / inner % count); }
 };
 Channels channels_of(const Shape& shape, int axis);
+// Which of a quantization's parameters an element has.
+Channels channels_of(const Shape& shape, const Quantization& q);
 
 }  // namespace octet

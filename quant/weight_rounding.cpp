@@ -5,21 +5,20 @@
 #include <numeric>
 
 #include "kernels/quant_math.hpp"
+#include "quant/scales.hpp"
 
 namespace octet {
 namespace {
 
 using linear::Geometry;
 
-constexpr double kMost = 127;  // weights keep to [-127, 127]
-
 // Position in the weights of output channel `out` and term `k` of its group.
 size_t weight_index(const Geometry& g, int64_t out, int64_t k) {
   return static_cast<size_t>(out * g.w_out + k / g.group_in() * g.w_tap + k % g.group_in() * g.w_in);
 }
 
-double nearest(double w, double scale) {
-  return std::clamp(round_even(w / scale), -kMost, kMost);
+double nearest(double w, double scale, double levels) {
+  return std::clamp(round_even(w / scale), -levels, levels);
 }
 
 // A symmetric matrix, and the order in which its terms are rounded: those that matter most first.
@@ -112,13 +111,14 @@ double error_of(const Moments& m, const std::vector<double>& e) {
 }
 
 // Integers for one output channel's terms of a block.
-std::vector<double> round_terms(std::vector<double> w, double scale, const Moments& m,
-                                const std::vector<int64_t>& order, const std::vector<double>& u) {
+std::vector<double> round_terms(std::vector<double> w, const std::vector<double>& scale, double levels,
+                                const Moments& m, const std::vector<int64_t>& order,
+                                const std::vector<double>& u) {
   const auto n = static_cast<size_t>(m.n);
   std::vector<double> plain(n), better(n), e(n);
   for (size_t i = 0; i < n; ++i) {
-    plain[i] = nearest(w[i], scale);
-    e[i] = w[i] - scale * plain[i];
+    plain[i] = nearest(w[i], scale[i], levels);
+    e[i] = w[i] - scale[i] * plain[i];
   }
   if (u.empty()) return plain;
   const double plain_error = error_of(m, e);
@@ -126,13 +126,13 @@ std::vector<double> round_terms(std::vector<double> w, double scale, const Momen
   for (size_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(order[i]);
     const double* row = u.data() + i * n;
-    better[at] = nearest(w[at], scale);
-    const double left = (w[at] - scale * better[at]) / row[i];
+    better[at] = nearest(w[at], scale[at], levels);
+    const double left = (w[at] - scale[at] * better[at]) / row[i];
     for (size_t j = i + 1; j < n; ++j)
       w[static_cast<size_t>(order[j])] -= left * row[j];
   }
   for (size_t i = 0; i < n; ++i)
-    e[i] = real[i] - scale * better[i];
+    e[i] = real[i] - scale[i] * better[i];
   return error_of(m, e) < plain_error ? better : plain;
 }
 
@@ -149,9 +149,10 @@ std::vector<double> mean_sums(const WindowMeans& m, const F& weight) {
 
 }  // namespace
 
-std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::span<const double> scale,
+std::vector<int8_t> compensated_rounding(std::span<const float> weights, const WeightSteps& steps,
                                          const WindowMoments& m, bool centered, ThreadPool& pool) {
   const Geometry& g = m.g();
+  const Channels channels = channels_of(steps.shape, steps.quant);
   std::vector<int8_t> result(weights.size());
   const auto round_block = [&](int64_t group, int64_t b, ThreadPool& inner) {
     const Moments moments = moments_of(m, group, b, centered);
@@ -160,10 +161,13 @@ std::vector<int8_t> compensated_rounding(std::span<const float> weights, std::sp
     const int64_t first = b * m.block, out = group * g.group_out();
     inner.for_range(static_cast<size_t>(g.group_out()), 4, [&](size_t begin, size_t end) {
       for (auto o = static_cast<int64_t>(begin); o < static_cast<int64_t>(end); ++o) {
-        std::vector<double> w;
-        for (int64_t i = 0; i < moments.n; ++i)
-          w.push_back(static_cast<double>(weights[weight_index(g, out + o, first + i)]));
-        const auto q = round_terms(std::move(w), scale[static_cast<size_t>(out + o)], moments, order, u);
+        std::vector<double> w, scale;
+        for (int64_t i = 0; i < moments.n; ++i) {
+          const size_t at = weight_index(g, out + o, first + i);
+          w.push_back(static_cast<double>(weights[at]));
+          scale.push_back(static_cast<double>(steps.quant.at(channels.of(static_cast<int64_t>(at))).scale));
+        }
+        const auto q = round_terms(std::move(w), scale, steps.levels, moments, order, u);
         for (int64_t i = 0; i < moments.n; ++i)
           result[weight_index(g, out + o, first + i)] = static_cast<int8_t>(q[static_cast<size_t>(i)]);
       }

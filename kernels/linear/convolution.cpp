@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "schema/core/checked.hpp"
+#include "schema/core/int4.hpp"
 
 namespace octet::linear {
 namespace {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "kernels/linear/simd.hpp"
+#include "schema/core/int4.hpp"
 
 namespace octet::linear {
 namespace {
@@ -38,6 +39,7 @@ bool Numerics::weights_are_symmetric() const {
 Result<Numerics> numerics_of(const NodeDesc& n, Slots slots, int64_t channels, int channel_axis,
                              const Activation& act) {
   const TensorDesc &x = n.in[slots.x], &w = n.in[slots.w], &y = n.out[0];
+  if (w.quant.is_blockwise()) return Status::unsupported(fmt::format("'{}' is quantized in blocks", w.name));
   Numerics num;
   num.act = act;
   num.int4_weights = w.dtype == DType::int4;
@@ -133,14 +135,11 @@ RowQuant quantize_row(const float* x, int64_t count, bool asymmetric, int8_t* q)
   return r;
 }
 
-std::vector<int8_t> unpack_int4(const void* packed, int64_t count) {
-  const auto* bytes = static_cast<const uint8_t*>(packed);
-  std::vector<int8_t> out(static_cast<size_t>(count));
-  for (size_t i = 0; i < out.size(); ++i) {
-    const int nibble = i % 2 == 0 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4;
-    out[i] = static_cast<int8_t>(nibble < 8 ? nibble : nibble - 16);
-  }
-  return out;
+UnpackedWeights::UnpackedWeights(const NodeDesc& n, size_t slot)
+    : values_(unpack_int4(n.in[slot].data, n.in[slot].elements())), in_(n.in.begin(), n.in.end()), desc_(n) {
+  in_[slot].dtype = DType::int8;
+  in_[slot].data = values_.data();
+  desc_.in = in_;
 }
 
 }  // namespace octet::linear

@@ -56,8 +56,18 @@ struct RowQuant {
 };
 RowQuant quantize_row(const float* x, int64_t count, bool asymmetric, int8_t* q);
 
-// The elements of packed int4 weights, low nibble first.
-std::vector<int8_t> unpack_int4(const void* packed, int64_t count);
+// The same node with its int4 weights, which must be known, as int8. For kernels that copy them when they are
+// made: the values live as long as this does.
+class UnpackedWeights {
+ public:
+  UnpackedWeights(const NodeDesc& n, size_t slot);
+  const NodeDesc& desc() const { return desc_; }
+
+ private:
+  std::vector<int8_t> values_;
+  std::vector<TensorDesc> in_;
+  NodeDesc desc_;
+};
 
 // ---------------------------------------------------------------------------------------------------------
 // Turning a finished sum into an output element.

@@ -33,7 +33,7 @@ struct Rescale {
   }
 };
 
-// (Q17) Half to even by adding 1.5 * 2^52, which unlike nearbyint vectorizes on every instruction set.
+// (Q18) Half to even by adding 1.5 * 2^52, which unlike nearbyint vectorizes on every instruction set.
 OCTET_INLINE inline int16_t rescale(double sum, double scale, double lo, double hi) {
   constexpr double kMagic = 6755399441055744.0;
   double v = sum * scale;

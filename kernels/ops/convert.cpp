@@ -23,6 +23,11 @@ Result<Channels> channels_of(const TensorDesc& t) {
         fmt::format("'{}' is {} without quantization parameters", t.name, name_of(t.dtype)));
   c.params.assign(t.quant.params().begin(), t.quant.params().end());
   if (c.params.size() == 1) return c;
+  if (t.quant.is_blockwise()) {
+    c.channels = c.params.size();
+    c.inner = static_cast<size_t>(t.quant.block());
+    return c;
+  }
   const int axis = t.quant.axis().value_or(-1);
   if (axis < 0 || axis >= t.shape.rank() || static_cast<size_t>(t.shape[axis]) != c.params.size())
     return Status::corrupt(fmt::format("'{}' of shape {} has {} scales along axis {}", t.name,
@@ -134,10 +139,12 @@ KernelResult dequantize_reference(const NodeDesc& n, ThreadPool&) {
     return make_kernel([from, count](const RunArgs& args) -> Status {
       const auto* bytes = static_cast<const uint8_t*>(args.in[0]);
       auto* x = static_cast<float*>(args.out[0]);
-      for (size_t i = 0; i < count; ++i) {
-        const int nibble = (bytes[i / 2] >> (i % 2 * 4)) & 15;
-        x[i] = static_cast<float>(dequantize(nibble < 8 ? nibble : nibble - 16, from.of(i)));
-      }
+      args.pool.for_range(count, kGrain, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+          const int nibble = (bytes[i / 2] >> (i % 2 * 4)) & 15;
+          x[i] = static_cast<float>(dequantize(nibble < 8 ? nibble : nibble - 16, from.of(i)));
+        }
+      });
       return {};
     });
   return dispatch<int8_t, uint8_t, int16_t, int32_t>(
@@ -199,7 +206,8 @@ const OpSpec& spec_DEQUANTIZE() {
     s.quant = QuantRule::none("converts between number formats itself");
     s.version_int8 = 2;
     s.version_int16 = 3;
-    s.notes = "from int4, int8, uint8, int16, int32 (also per channel) and float16";
+    s.blocks_at = 0;
+    s.notes = "from int4, int8, uint8, int16, int32 (also per channel, or in blocks) and float16";
     return s;
   }();
   return spec;

@@ -51,12 +51,26 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return one(s);
 }
 
+// Of weights that are quantized in blocks.
+Result<linear::BlockProduct> block_product(const NodeDesc& n) {
+  OCTET_ASSIGN(const linear::Geometry g, geometry(n));
+  return linear::block_product(n, {}, g.batch, n.attr<FullyConnectedAttrs>().act);
+}
+
 KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
+  if (n.in[1].quant.is_blockwise()) {
+    OCTET_ASSIGN(const linear::BlockProduct p, block_product(n));
+    return linear::reference_block_product(n, p, {});
+  }
   OCTET_ASSIGN(const linear::Convolution c, convolution(n));
   return linear::reference_convolution(n, c);
 }
 
 KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
+  if (n.in[1].quant.is_blockwise()) {
+    OCTET_ASSIGN(const linear::BlockProduct p, block_product(n));
+    return xnn::block_product(n, p, {}, pool);
+  }
   OCTET_ASSIGN(const linear::Convolution c, convolution(n));
   if (c.num.form == linear::Form::float32 && !n.in[1].is_known())
     return xnn::dynamic_fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels,
@@ -88,9 +102,10 @@ const OpSpec& spec_FULLY_CONNECTED() {
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
       .macs = macs,
       .convolution = convolution,
+      .blocks_at = 1,
       .version_int8 = 4,
       .version_int16 = 7,
-      .notes = "weights may be computed at run time; int4 weights run on the reference"};
+      .notes = "weights may be computed at run time, and int4 ones quantized in blocks"};
   return spec;
 }
 

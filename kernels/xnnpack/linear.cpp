@@ -19,7 +19,6 @@ Status check(const NodeDesc& n, const Numerics& num, Slots slots) {
   OCTET_TRY(initialize());
   if (num.form != Form::float32 && num.form != Form::int8 && num.form != Form::uint8)
     return Status::declined("XNNPACK has no operator for these types");
-  if (num.int4_weights) return Status::declined("int4 weights");
   if (!n.in[slots.w].is_known()) return Status::declined("the weights are not constant");
   if (num.has_bias && !n.in[slots.bias].is_known()) return Status::declined("the bias is not constant");
   if (!num.is_clamp()) return Status::declined("the fused activation is not a clamp");
@@ -35,6 +34,15 @@ Status check(const NodeDesc& n, const Numerics& num, Slots slots) {
     if (!(s < 256.0) || s < 0x1p-32) return Status::declined(fmt::format("requantization scale {}", s));
   if (num.form != Form::float32 && num.bounds.lo > num.bounds.hi) return Status::declined("empty bounds");
   return {};
+}
+
+// int4 weights: the operators take them as int8, and have copied them when they are made.
+bool is_packed(const NodeDesc& n, const Numerics& num, Slots slots) {
+  return num.int4_weights && n.in[slots.w].is_known();
+}
+Numerics unpacked(Numerics num) {
+  num.int4_weights = false;
+  return num;
 }
 
 struct FloatBounds {
@@ -142,6 +150,9 @@ bool hits_broken_arm_kernel([[maybe_unused]] const Geometry& g, [[maybe_unused]]
 
 KernelResult fully_connected(const NodeDesc& n, const Numerics& num, Slots slots, int64_t rows,
                              int64_t inputs, int64_t outputs, ThreadPool& pool) {
+  if (is_packed(n, num, slots))
+    return fully_connected(linear::UnpackedWeights(n, slots.w).desc(), unpacked(num), slots, rows, inputs,
+                           outputs, pool);
   OCTET_TRY(check(n, num, slots));
   if (rows == 0 || inputs == 0 || outputs == 0) return Status::declined("nothing to compute");
   const TensorDesc &x = n.in[slots.x], &w = n.in[slots.w], &y = n.out[0];
@@ -211,6 +222,9 @@ KernelResult dynamic_fully_connected(const NodeDesc&, const Numerics& num, Slots
 KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise, ThreadPool& pool) {
   const Geometry& g = c.g;
   const Numerics& num = c.num;
+  if (is_packed(n, num, c.slots))
+    return convolution(linear::UnpackedWeights(n, c.slots.w).desc(), {g, unpacked(num), c.slots}, depthwise,
+                       pool);
   OCTET_TRY(check(n, num, c.slots));
   if (g.empty() || g.in_channels == 0 || g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (is_matrix_product(g) && !(depthwise && g.out_channels != 1))
@@ -272,6 +286,9 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
 KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, ThreadPool& pool) {
   const Geometry& g = c.g;
   const Numerics& num = c.num;
+  if (is_packed(n, num, c.slots))
+    return transposed_convolution(linear::UnpackedWeights(n, c.slots.w).desc(), {g, unpacked(num), c.slots},
+                                  pool);
   OCTET_TRY(check(n, num, c.slots));
   if (g.empty() || g.in_channels == 0 || g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (hits_broken_arm_kernel(g, num.form)) return Status::declined("a single output pixel on 32-bit ARM");

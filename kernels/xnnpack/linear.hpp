@@ -2,6 +2,7 @@
 // does not cover, with the reason.
 #pragma once
 
+#include "kernels/linear/blockwise.hpp"
 #include "kernels/linear/convolution.hpp"
 
 namespace octet::xnn {
@@ -24,5 +25,9 @@ KernelResult dynamic_fully_connected(const NodeDesc& n, const linear::Numerics& 
 // Float activations times int8 weights [output channel][tap][input channel] (a fully connected layer is the
 // geometry without spatial axes).
 KernelResult hybrid_convolution(const NodeDesc& n, const linear::Convolution& c, ThreadPool& pool);
+
+// Float activations times int4 weights in blocks; blocks of a multiple of 32 with scales that bfloat16 holds.
+KernelResult block_product(const NodeDesc& n, const linear::BlockProduct& p, linear::Slots slots,
+                           ThreadPool& pool);
 
 }  // namespace octet::xnn

@@ -185,7 +185,7 @@ constexpr int64_t kAlwaysSmall = 1 << 16;  // bytes
 // --- constants -----------------------------------------------------------------------------------------
 
 bool is_constant_node(const Site& s) {
-  constexpr int64_t kGrowth = 4;  // int8 weights of a DEQUANTIZE become float
+  constexpr int64_t kGrowth = 4;  // int8 weights of a DEQUANTIZE become float; int4 ones count twice
   const Node& n = s.consumer();
   switch (n.kind) {
     case CUSTOM:
@@ -204,7 +204,8 @@ bool is_constant_node(const Site& s) {
   for (ValueId v : n.inputs) {
     if (v == kNoValue) continue;
     if (!s.value(v).is_constant() || s.value(v).is_variable) return false;
-    bytes += static_cast<int64_t>(s.value(v).constant.bytes().size());
+    const auto held = static_cast<int64_t>(s.value(v).constant.bytes().size());
+    bytes += s.value(v).dtype == DType::int4 ? 2 * held : held;
   }
   // Integer arithmetic stays where the fast kernels do it: their rounding may differ from the reference's.
   const bool moves = n.kind == RESHAPE || n.kind == TRANSPOSE || n.kind == SQUEEZE || n.kind == EXPAND_DIMS;

@@ -17,8 +17,9 @@ struct Affine {
   friend bool operator==(const Affine&, const Affine&) = default;
 };
 
-// The quantization of one tensor: none, one Affine for the whole tensor, or one per slice along `axis`.
-// Made only by per_tensor() and per_channel(), so scale and zero point can't come apart.
+// The quantization of one tensor: none, one Affine for the whole tensor, one per slice along `axis`, or one
+// per block of neighbouring elements along the last axis. Made only by per_tensor(), per_channel() and
+// blockwise(), so scale and zero point can't come apart.
 class Quantization {
  public:
   Quantization() = default;
@@ -33,10 +34,19 @@ class Quantization {
     q.axis_ = axis;
     return q;
   }
+  // `block` > 0 elements each, in the order of the elements; a block never crosses a row.
+  static Quantization blockwise(int32_t block, std::vector<Affine> params) {
+    Quantization q;
+    q.params_ = std::move(params);
+    q.block_ = block;
+    return q;
+  }
   bool empty() const { return params_.empty(); }
   explicit operator bool() const { return !params_.empty(); }
   bool is_per_channel() const { return axis_.has_value(); }
   std::optional<int> axis() const { return axis_; }
+  bool is_blockwise() const { return block_ > 0; }
+  int32_t block() const { return block_; }  // elements; 0 when there are no blocks
   std::span<const Affine> params() const { return params_; }
   // The parameters of channel `c`; with per-tensor quantization every channel has the same.
   const Affine& at(size_t c = 0) const { return params_[params_.size() == 1 ? 0 : c]; }
@@ -48,6 +58,7 @@ class Quantization {
  private:
   std::vector<Affine> params_;
   std::optional<int> axis_;
+  int32_t block_ = 0;
 };
 
 // Least and greatest value of an integer type of quantized models (int8 weights use [-127, 127] instead).

@@ -127,10 +127,10 @@ Status Reader::read_quantization(const wire::Tensor& w, Value& v) {
   using Details = wire::QuantizationDetails;
   if (q->details_type() != Details::NONE && q->details() != nullptr) {
     const bool block = q->details_type() == Details::BlockQuantization;
+    if (block && model_.format == Format::tflite) return {};  // read_blocks()
     const std::string_view scheme = q->details_type() == Details::CustomQuantization      ? "custom"
                                     : q->details_type() == Details::MultiAxisQuantization ? "multi-axis"
-                                    : block && model_.format == Format::circle            ? "microscaling"
-                                    : block                                               ? "blockwise"
+                                    : block                                               ? "microscaling"
                                                                                           : "unknown";
     return Status::unsupported(fmt::format("has {} quantization, which Octet does not support", scheme));
   }
@@ -255,6 +255,7 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
     if (t.sparsity() != nullptr) made_dense_.emplace(&g - model_.graphs.data(), static_cast<ValueId>(i));
     g.values.push_back(std::move(v));
   }
+  OCTET_TRY(read_blocks(w, g));
   OCTET_ASSIGN(g.inputs, read_ids(w.inputs(), g, "graph input", 0));
   OCTET_ASSIGN(g.outputs, read_ids(w.outputs(), g, "graph output", 0));
   for (size_t i = 0; i < size_of(w.operators()); ++i) {
@@ -351,6 +352,7 @@ Status Reader::run() {
                   .at(label("signature", i, s.key)));
   }
   fold_densify();  // ids change, so only now
+  fold_blocks();
   for (size_t i = 0; i < size_of(root_.metadata()); ++i)
     OCTET_TRY(read_metadata(*root_.metadata()->Get(static_cast<uint32_t>(i))));
   if (!made_dense_.empty())

@@ -41,6 +41,10 @@ class Reader {
   Status read_shape(const wire::Tensor& w, Value& v);
   Status read_quantization(const wire::Tensor& w, Value& v);
   Status read_constant(const wire::Tensor& w, Value& v);
+  // read_blocks.cpp
+  Status read_blocks(const wire::SubGraph& w, Graph& g);
+  Result<Quantization> blocks_of(const wire::BlockQuantization& w, const Graph& g, const Value& v);
+  void fold_blocks();
   // read_sparse.cpp
   Status read_sparse(const wire::Tensor& w, Value& v);
   Result<std::vector<int32_t>> read_indices(wire::SparseIndexVector type, const void* vector);
@@ -68,7 +72,8 @@ class Reader {
   Model& model_;
   int64_t budget_;
   int64_t dense_budget_;  // bytes that sparse tensors may still take when they are dense
-  std::set<std::pair<ptrdiff_t, ValueId>> made_dense_;  // graph and tensor
+  std::set<std::pair<ptrdiff_t, ValueId>> made_dense_;     // graph and tensor
+  std::set<std::pair<ptrdiff_t, ValueId>> block_records_;  // tensors that only hold scales of blocks
   std::vector<Code> codes_;
   std::map<uint32_t, Constant> aligned_;  // copies of buffers that are misaligned for their element type
 };

@@ -77,6 +77,7 @@ class Writer {
         add(512);
         text(v.name);
         vector(v.quant.params(), 12);
+        if (v.quant.is_blockwise()) add(2048 + 2 * static_cast<int64_t>(v.name.size()));
         if (v.is_constant()) constant(v.constant);
       }
       for (const Node& n : g.nodes) {
@@ -126,6 +127,43 @@ class Writer {
     return index;
   }
 
+  // The numbers of blocks are tensors, behind those of the graph. Halves where they hold them: there are
+  // readers that take nothing else. Without zero points the field says -1.
+  Offset<wire::QuantizationParameters> write_blocks(const Value& v, size_t tensors,
+                                                    std::vector<Offset<wire::Tensor>>& records) {
+    const auto params = v.quant.params();
+    std::vector<float> scale;
+    std::vector<uint16_t> half;
+    std::vector<int32_t> zero;
+    bool exact = true, symmetric = true;
+    for (const Affine& a : params) {
+      scale.push_back(a.scale);
+      half.push_back(float_to_half(a.scale));
+      zero.push_back(static_cast<int32_t>(a.zero_point));
+      exact = exact && half_to_float(half.back()) == a.scale;
+      symmetric = symmetric && a.zero_point == 0;
+    }
+    Value record;
+    record.shape = v.shape;
+    record.shape[-1] /= v.quant.block();
+    auto add = [&](const char* suffix, DType type, Constant content) {
+      record.name = v.name + suffix;
+      record.dtype = type;
+      record.constant = std::move(content);
+      kept_.push_back(record.constant);
+      records.push_back(write_plain_tensor(record, 0));
+      return static_cast<int32_t>(tensors + records.size() - 1);
+    };
+    const int32_t scales = exact ? add("_scales", DType::float16, Constant::of(half))
+                                 : add("_scales", DType::float32, Constant::of(scale));
+    const int32_t zeros = symmetric ? -1 : add("_zero_points", DType::int32, Constant::of(zero));
+    const auto details = wire::CreateBlockQuantization(fbb_, scales, zeros, v.quant.block());
+    wire::QuantizationParametersBuilder b(fbb_);
+    b.add_details_type(wire::QuantizationDetails::BlockQuantization);
+    b.add_details(details.Union());
+    return b.Finish();
+  }
+
   Offset<wire::QuantizationParameters> write_quantization(const Quantization& q) {
     if (q.empty()) return 0;
     std::vector<float> scale;
@@ -147,9 +185,8 @@ class Writer {
     return b.Finish();
   }
 
-  Offset<wire::Tensor> write_tensor(const Value& v) {
+  Offset<wire::Tensor> write_plain_tensor(const Value& v, Offset<wire::QuantizationParameters> quantization) {
     const uint32_t buffer = v.is_constant() ? write_buffer(v.constant) : 0;
-    const auto quantization = write_quantization(v.quant);
     const auto name = fbb_.CreateString(v.name);
     const auto dims = v.shape.dims();
     const auto shape = fbb_.CreateVector(dims.data(), dims.size());
@@ -220,9 +257,16 @@ class Writer {
   }
 
   Result<Offset<wire::SubGraph>> write_graph(const Graph& g) {
-    std::vector<Offset<wire::Tensor>> tensors;
-    for (const Value& v : g.values)
-      tensors.push_back(write_tensor(v));
+    std::vector<Offset<wire::Tensor>> tensors, records;
+    for (const Value& v : g.values) {
+      if (v.quant.is_blockwise() && model_.format != Format::tflite)
+        return Status::unsupported(
+            fmt::format("tensor '{}': only .tflite files can hold blockwise quantization", v.name));
+      tensors.push_back(write_plain_tensor(v, v.quant.is_blockwise()
+                                                  ? write_blocks(v, g.values.size(), records)
+                                                  : write_quantization(v.quant)));
+    }
+    tensors.insert(tensors.end(), records.begin(), records.end());
     std::vector<Offset<wire::Operator>> operators;
     for (size_t i = 0; i < g.nodes.size(); ++i) {
       auto op = write_operator(g, g.nodes[i]);
@@ -258,6 +302,7 @@ class Writer {
   const Model& model_;
   flatbuffers::FlatBufferBuilder fbb_{1 << 16};
   std::vector<Offset<wire::Buffer>> buffers_;
+  std::vector<Constant> kept_;  // made here; buffer_of_ knows them by their place in memory
   std::map<std::pair<const void*, size_t>, uint32_t> buffer_of_;
   std::map<std::vector<int64_t>, Offset<flatbuffers::Vector<int64_t>>> zero_points_of_;
   std::vector<Offset<wire::OperatorCode>> codes_;

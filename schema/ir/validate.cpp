@@ -51,7 +51,14 @@ Status check_shape(const Value& v) {
 Status check_quantization(const Value& v) {
   const auto params = v.quant.params();
   if (params.empty()) return {};
-  if (const auto axis = v.quant.axis()) {
+  if (const int32_t block = v.quant.block(); v.quant.is_blockwise()) {
+    if (v.shape.rank() == 0 || v.shape[-1] % block != 0)
+      return Status::corrupt(fmt::format("has blocks of {}, which do not divide the last axis of {}", block,
+                                         v.shape.to_string()));
+    if (static_cast<int64_t>(params.size()) != v.shape.elements() / block)
+      return Status::corrupt(fmt::format("has {} scales for blocks of {} of shape {}", params.size(), block,
+                                         v.shape.to_string()));
+  } else if (const auto axis = v.quant.axis()) {
     if (*axis < 0 || *axis >= v.shape.rank())
       return Status::corrupt(
           fmt::format("is quantized along axis {}, but its shape is {}", *axis, v.shape.to_string()));

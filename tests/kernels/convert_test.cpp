@@ -81,6 +81,10 @@ TEST_CASE("dequantization") {
   r.expect<float>({1, -2, kInf, 0x1p-24f});
   r.in[0] = RawTensor::of<uint8_t>({3}, {0x81, 0x07}, affine(2, 0), DType::int4);  // 1, -8, 7
   r.expect<float>({2, -16, 14});
+  r.in[0] = RawTensor::of<uint8_t>({2, 2}, {0x81, 0x17},
+                                   Quantization::blockwise(1, {{2, 0}, {1, 1}, {4, 0}, {8, 0}}),
+                                   DType::int4);  // 1, -8, 7, 1
+  r.expect<float>({2, -9, 28, 8});
 }
 
 TEST_CASE("casts: float saturates, integers wrap, anything but 0 is true") {

@@ -103,6 +103,14 @@ linear::Geometry dot_product(size_t terms) {
   return g;
 }
 
+Fields q17(const Fields& f) {
+  const auto w = list(f, "weights");
+  const auto block = static_cast<int32_t>(number(f, "block"));
+  const Quantization q =
+      block > 0 ? int4_blocks(w, block) : int4_quantization(w, Shape{static_cast<int32_t>(w.size())}, -1);
+  return {{"scale", std::to_string(static_cast<double>(q.scale()) * 1e9) + "e-9"}};
+}
+
 Fields q13(const Fields& f) {
   const auto w = list(f, "weights"), h = list(f, "moments");
   const auto n = static_cast<int64_t>(w.size());
@@ -111,9 +119,9 @@ Fields q13(const Fields& f) {
   for (size_t i = 0; i < h.size(); ++i)
     m.products[i] = static_cast<double>(h[i]);
   ThreadPool pool(1);
-  const double scale = number(f, "scale");
+  const auto scale = static_cast<float>(number(f, "scale"));
   double sum = 0;
-  for (int8_t q : compensated_rounding(w, {&scale, 1}, m, false, pool))
+  for (int8_t q : compensated_rounding(w, {Quantization::per_tensor({scale, 0}), Shape{}}, m, false, pool))
     sum += q;
   return {{"sum", std::to_string(sum)}};
 }
@@ -140,7 +148,7 @@ Fields scale_of(const TensorRule& rule, const Fields& f) {
   return {{"scale", std::to_string(static_cast<double>(a.scale) * 1e12) + "e-12"}};
 }
 
-Fields q17(const Fields& f) {
+Fields q18(const Fields& f) {
   const double scale = number(f, "x_scale") * number(f, "weight_scale") / number(f, "y_scale");
   int16_t q = 0;
   linear::Int16Finish{nullptr, nullptr, &scale, 0, {INT16_MIN, INT16_MAX}, &q}(
@@ -179,8 +187,9 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
      }},
     {"Q12", [](const Fields& f) { return scale_of(power_of_two16(), f); }},
     {"Q13", q13},
-    {"Q14", q14},
     {"Q17", q17},
+    {"Q14", q14},
+    {"Q18", q18},
 };
 
 Fields parse(const std::string& text) {

@@ -99,13 +99,14 @@ TEST_CASE("rounding that compensates beats the nearest integers on data whose ch
       samples.push_back(std::move(x));
     }
     const auto w = random(static_cast<size_t>(g.out_channels * g.w_out), 7);
-    const std::vector<double> scale(8, 0.1);  // coarse: rounding is most of the error
+    // Coarse: rounding is most of the error.
+    const WeightSteps steps{Quantization::per_tensor({0.1f, 0}), Shape{}};
     ThreadPool pool(2);
     MomentsTap tap(1, {{0, g, std::nullopt}}, 40, pool);
     for (const auto& x : samples)
       tap.on_value(0, {x.data(), DType::float32, Shape{1, 6, 6, 4}, {}});
     REQUIRE(tap[0].real.windows == 40 * 18);
-    const auto q = compensated_rounding(w, scale, tap[0], true, pool);
+    const auto q = compensated_rounding(w, steps, tap[0], true, pool);
     std::vector<double> near, better;
     for (size_t i = 0; i < w.size(); ++i) {
       near.push_back(0.1 * std::nearbyint(static_cast<double>(w[i]) / 0.1));
@@ -116,19 +117,19 @@ TEST_CASE("rounding that compensates beats the nearest integers on data whose ch
     CHECK(now < (groups == 4 ? 1.0 : 0.5) * plain);
     // The same integers whatever the number of threads.
     ThreadPool one(1);
-    CHECK(compensated_rounding(w, scale, tap[0], true, one) == q);
+    CHECK(compensated_rounding(w, steps, tap[0], true, one) == q);
   }
 }
 
 TEST_CASE("rounding keeps to the range and to the nearest integers where nothing is known") {
   const linear::Geometry g = windows(2, 2, 1);
   const auto w = random(static_cast<size_t>(2 * g.w_out), 3, 30);
-  const std::vector<double> scale(2, 0.1);
+  const WeightSteps steps{Quantization::per_tensor({0.125f, 0}), Shape{}};
   ThreadPool pool(1);
   const WindowMoments none(g, std::nullopt, g.terms());
-  const auto q = compensated_rounding(w, scale, none, true, pool);
+  const auto q = compensated_rounding(w, steps, none, true, pool);
   for (size_t i = 0; i < w.size(); ++i)
-    CHECK(q[i] == std::clamp(std::nearbyint(static_cast<double>(w[i]) / 0.1), -127.0, 127.0));
+    CHECK(q[i] == std::clamp(std::nearbyint(static_cast<double>(w[i]) / 0.125), -127.0, 127.0));
 }
 
 TEST_CASE("mean outputs are those of the windows") {
