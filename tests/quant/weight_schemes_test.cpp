@@ -1,5 +1,5 @@
-// Weights that shrink where activations stay float: int8, int4 per channel and in blocks, float16; for a whole graph
-// or for some of its operators.
+// Weights that shrink where activations stay float: int8, int4 per channel and in blocks, float16; for a
+// whole graph or for some of its operators.
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -269,8 +269,8 @@ TEST_CASE("real networks with int4 weights") {
     return;
   }
   const std::string root = folder;
-  // Their weights are products of integers in [-7, 7] and scales, per channel and in blocks: nothing may be lost but
-  // what quantizing activations costs where the weights are in blocks.
+  // Their weights are products of integers in [-7, 7] and scales, per channel and in blocks: nothing may be
+  // lost but what quantizing activations costs where the weights are in blocks.
   for (const auto& [file, block, least] :
        {std::tuple{"channel_i4rangedvalues_fc", 0, 90.0}, {"blockwise_i4rangedvalues_fc", 32, 35.0}}) {
     CAPTURE(file);
