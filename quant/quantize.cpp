@@ -27,8 +27,9 @@ Status refuse_quantized(const Graph& g) {
   return {};
 }
 
-// Weights that are int8 next to float activations (a dynamic-range model) become the floats they stand for,
-// so that the operators can become int8 as a whole. Rounded again to their own scale they are what they were.
+// Weights that are int8 or int4 next to float activations (a dynamic-range model) become the floats they
+// stand for, so that the operators can become int8 as a whole. Rounded again to their own scale they are what
+// they were.
 void widen_hybrid_weights(Graph& g) {
   std::map<ValueId, ValueId> wide;
   for (Node& n : g.nodes) {
@@ -40,7 +41,8 @@ void widen_hybrid_weights(Graph& g) {
     for (size_t i = 0; rules.has_int8 && i < n.inputs.size(); ++i) {
       const ValueId v = n.inputs[i];
       if (v == kNoValue || rules.input(i).kind != TensorRule::Kind::weights) continue;
-      if (!g.value(v).is_constant() || g.value(v).dtype != DType::int8 || g.value(v).quant.empty()) continue;
+      const bool narrow = g.value(v).dtype == DType::int8 || g.value(v).dtype == DType::int4;
+      if (!g.value(v).is_constant() || !narrow || g.value(v).quant.empty()) continue;
       const auto [at, fresh] = wide.try_emplace(v, kNoValue);
       if (fresh) {
         Value real = g.value(v);

@@ -1,4 +1,6 @@
 // The program as its users see it: exit codes, one-line errors, JSON keys, files.
+#include <algorithm>
+#include <cstdlib>
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -283,6 +285,80 @@ TEST_CASE("calibrate, merge, resume, quantize, compare, evaluate: the main job")
   check_error(
       octet({"quantize", folder / "q.tflite", "-o", folder / "qq.tflite", "--data", folder / "d.npy"}), 1,
       {"q.tflite"});
+}
+
+TEST_CASE("int4 weights and recipes by operator, from the command line to accuracy") {
+  const char* root = std::getenv("OCTET_SOURCE_ROOT");
+  REQUIRE(root != nullptr);
+  const std::string demo = std::string(root) + "/demo/", net = demo + "glyphs.tflite";
+  TempFolder dir;
+  const auto quantize = [&](const std::string& name, std::vector<std::string> options) {
+    options.insert(options.begin(), {"quantize", net, "-o", dir / name, "--json"});
+    const Outcome o = octet(options);
+    REQUIRE_MESSAGE(o.code == 0, o.err);
+    const auto json = o.json();
+    CHECK(json["output_bytes"] == test::read_bytes(dir / name).size());
+    return json;
+  };
+  const auto top1 = [&](const std::string& name) {
+    const Outcome o = octet({"evaluate", dir / name, "--data", demo + "test.npy", "--labels",
+                             demo + "test_labels.txt", "--json"});
+    REQUIRE_MESSAGE(o.code == 0, o.err);
+    return o.json()["top1"].get<double>();
+  };
+  const auto kernels_of = [&](const std::string& name, const std::string& kind) {
+    const auto json = octet({"inspect", dir / name, "--json"}).json();
+    std::string kernels;
+    for (const auto& op : json["ops"])
+      if (op["kind"] == kind) kernels += op["kernel"].get<std::string>() + " ";
+    return kernels;
+  };
+  const std::vector<std::string> four{"--scheme", "weight-only", "--weight-bits", "4"};
+  auto with = [](std::vector<std::string> options, const std::vector<std::string>& more) {
+    options.insert(options.end(), more.begin(), more.end());
+    return options;
+  };
+  const auto eight = quantize("8.tflite", {"--scheme", "weight-only"});
+  const auto plain = quantize("4.tflite", four);
+  CHECK(plain["output_bytes"].get<double>() < 0.6 * eight["output_bytes"].get<double>());
+  CHECK(kernels_of("4.tflite", "FULLY_CONNECTED") == "xnnpack ");
+  CHECK(kernels_of("4.tflite", "DEQUANTIZE").find("octet") == std::string::npos);  // all folded
+  CHECK(top1("4.tflite") > 0.94);
+  const auto blocks = quantize("b.tflite", with(four, {"--block", "32", "--data", demo + "calibration.npy"}));
+  CHECK(blocks["sqnr_db"].get<double>() > 15);
+  CHECK(kernels_of("b.tflite", "FULLY_CONNECTED") == "xnnpack ");
+  CHECK(top1("b.tflite") > 0.95);
+  const auto tensors = octet({"inspect", dir / "b.tflite", "--tensors", "--json"}).json()["tensors"];
+  CHECK(std::count_if(tensors.begin(), tensors.end(), [](const auto& t) {
+          return t["quantization"].is_object() && t["quantization"]["block"] == 32;
+        }) == 1);
+
+  // Out of the file and in again.
+  CHECK(octet({"extract", dir / "b.tflite", "-o", dir / "parts"}).code == 0);
+  CHECK(octet({"implant", dir / "b.tflite", dir / "parts", "-o", dir / "again.tflite"}).code == 0);
+  CHECK(test::read_bytes(dir / "again.tflite") == test::read_bytes(dir / "b.tflite"));
+  check_error(octet({"convert", dir / "b.tflite", "-o", dir / "b.circle"}), 1, {"only .tflite", "fc"});
+
+  write_bytes(dir / "mix.json", R"({"operators": [
+      {"match": "FULLY_CONNECTED", "scheme": "weight-only", "weight_bits": 4, "block": 32},
+      {"match": "dw*", "scheme": "float16"}]})");
+  const auto mix = quantize("mix.tflite", {"--recipe", dir / "mix.json", "--data", demo + "calibration.npy"});
+  CHECK(mix["ops_float"] == 6);
+  CHECK(mix["fallback"][0]["reason"] == "float16 by 'dw*'");
+  CHECK(top1("mix.tflite") > 0.95);
+
+  const auto refuses = [&](std::vector<std::string> options, const std::vector<std::string>& parts) {
+    options.insert(options.begin(), {"quantize", net, "-o", dir / "no.tflite"});
+    check_error(octet(options), 1, parts);
+  };
+  refuses({"--scheme", "weight-only", "--block", "32"}, {"'block' needs 'weight_bits' 4"});
+  refuses(with(four, {"--block", "48"}), {"'block'", "multiple of 32"});
+  refuses({"--weight-bits", "4", "--data", demo + "test.npy"}, {"weight-only or dynamic, not int8"});
+  check_error(octet({"quantize", net, "-o", dir / "no.tflite", "--weight-bits", "5"}), 2, {"--weight-bits"});
+  write_bytes(dir / "bad.json", R"({"operators": [{"match": "no_such*", "scheme": "float16"}]})");
+  refuses({"--recipe", dir / "bad.json", "--data", demo + "test.npy"}, {"no operator matches 'no_such*'"});
+  write_bytes(dir / "bad.json", R"({"operators": [{"match": "dw*", "bit": 4}]})");
+  refuses({"--recipe", dir / "bad.json", "--data", demo + "test.npy"}, {"bad.json", "entry 0", "'bit'"});
 }
 
 TEST_CASE("NaN in calibration data is an error that names the place, and nothing is written") {

@@ -98,6 +98,27 @@ TEST_CASE("mistakes in a recipe are named") {
   CHECK(!Recipe::load("/nonexistent/recipe.json").ok());
 }
 
+TEST_CASE("whatever is in a recipe, reading it ends, and what is read can be written") {
+  const std::string text = R"({"scheme": "weight-only", "weight_bits": 4, "block": 32, "min_sqnr_db": 1e2,
+    "operators": [{"match": "a*", "scheme": "dynamic", "per_channel": true}, {"match": "b", "weight_bits": 8}]})";
+  REQUIRE(Recipe::from_json(text).ok());
+  const auto check = [](const std::string& t) {
+    const auto r = Recipe::from_json(t);
+    if (!r.ok()) return;
+    const auto again = Recipe::from_json(r->to_json());
+    REQUIRE_MESSAGE(again.ok(), t);
+    CHECK(*again == *r);
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    check(text.substr(0, i));
+    for (const char c : std::string("\"[]{}:,0-9e.\xff ")) {
+      std::string damaged = text;
+      damaged[i] = c;
+      check(damaged);
+    }
+  }
+}
+
 TEST_CASE("the first entry that matches an operator counts, after what is kept in float") {
   test::GraphBuilder b(1);
   const ValueId x = b.input("x", {1, 8, 8, 3});

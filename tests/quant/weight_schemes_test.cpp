@@ -241,6 +241,17 @@ TEST_CASE("operators of an int8 graph that differ") {
         "the recipe: 'operators': entry 3: no operator matches 'no_such_operator'");
 }
 
+TEST_CASE("a model with int4 weights becomes int8 throughout") {
+  const Model m = net();
+  for (const int32_t block : {0, 32}) {
+    const QuantizeResult four = quantized(m, int4(block, Scheme::dynamic));
+    const QuantizeResult eight = quantized(*four.model, Recipe::int8());
+    CHECK(eight.report.ops_float == 0);
+    CHECK(readers_of(eight.model->main(), DType::int4).empty());
+    CHECK(eight.report.error->sqnr_db > 25);  // against the model with int4 weights
+  }
+}
+
 TEST_CASE("operators of a weight-only graph that differ") {
   const Model m = net();
   const auto recipe = Recipe::from_json(R"({"scheme": "weight-only", "operators": [

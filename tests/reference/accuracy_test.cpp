@@ -47,6 +47,20 @@ TEST_CASE("real models: a keyword spotter is as accurate in int8 as in float") {
   const auto before = accuracy(real), after = accuracy(made / "q.tflite");
   INFO(before.dump(), after.dump());
   CHECK(before["top1"].get<double>() > 0.85);
+  // int4 weights: what rounding on data is worth.
+  std::vector<double> four;
+  for (const bool on_data : {false, true}) {
+    std::vector<std::string> args{"quantize",      real, "--scheme", "weight-only",
+                                  "--weight-bits", "4",  "-o",       made / "4.tflite"};
+    if (on_data) args.insert(args.end(), {"--data", made / "some.npy"});
+    const auto outcome = test::octet(args);
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    four.push_back(accuracy(made / "4.tflite")["top1"].get<double>());
+  }
+  MESSAGE("top-1: float " << before["top1"].get<double>() << ", int4 weights " << four[0] << ", on data "
+                          << four[1]);
+  CHECK(four[1] >= four[0]);
+  CHECK(four[1] >= before["top1"].get<double>() - 0.02);
   CHECK(after["top1"].get<double>() >= before["top1"].get<double>() - 0.005);
   CHECK(after["agreement"].get<double>() >= 0.985);
 }

@@ -194,3 +194,21 @@ TEST_CASE("blocks: a model that does not hold together is not written") {
   m = block_model(8);
   CHECK_EQ(validate(m).message(), "tensor 'w': has zero point 8, which is not an int4");
 }
+
+TEST_CASE("blocks: a damaged file is refused or read, and what is read can be written") {
+  const auto bytes = bytes_of(block_model(3));
+  int refused = 0, read = 0;
+  for (size_t i = 0; i < bytes.size(); ++i)
+    for (const int x : {0x01, 0x02, 0x80, 0xFF}) {
+      auto damaged = bytes;
+      damaged[i] ^= static_cast<std::byte>(x);
+      const auto model = parse(damaged);
+      ++(model.ok() ? read : refused);
+      if (model.ok())
+        CHECK((serialize(**model).ok() || serialize(**model).status().code() == Code::unsupported));
+    }
+  CHECK(refused > 100);
+  CHECK(read > 100);
+  for (size_t n = 0; n < 64; ++n)
+    CHECK(!parse({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}).ok());
+}
