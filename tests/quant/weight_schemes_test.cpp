@@ -155,7 +155,8 @@ TEST_CASE("int4 weights: what is in the file, and what that costs") {
 
   Recipe one = nearest;
   one.per_channel = false;
-  for (const Value& v : quantized(m, one).model->main().values)
+  const QuantizeResult whole = quantized(m, one);
+  for (const Value& v : whole.model->main().values)
     if (v.dtype == DType::int4) CHECK(v.quant.params().size() == 1);
 
   // Activations quantized in every run: what can reads int4 itself.
