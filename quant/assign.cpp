@@ -8,6 +8,7 @@
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "quant/assign_weights.hpp"
 #include "quant/response.hpp"
 #include "quant/same_scale.hpp"
 #include "quant/scales.hpp"
@@ -16,11 +17,6 @@ namespace octet {
 namespace {
 
 using Kind = TensorRule::Kind;
-
-// Constants with a scale of their own, which a bias may follow from.
-bool is_weights(const TensorRule& r) {
-  return r.kind == Kind::weights || (r.kind == Kind::symmetric16 && r.inner < 0);
-}
 
 bool is_same(const TensorRule& r) {
   return r.kind == Kind::same_as_input || r.kind == Kind::same_as_output;
@@ -344,7 +340,9 @@ class Assigner {
   // By the range of the group; 16 bits hold twice what was seen (Q18).
   Quantization group_quantization(ValueId v, DType type, std::string& note) const {
     const Range seen = groups_.seen(v);
-    const Range r = type == DType::int16 ? Range{2 * seen.min, 2 * seen.max} : groups_.range(v);
+    constexpr float kMost = std::numeric_limits<float>::max();
+    const Range wide{std::max(2 * seen.min, -kMost), std::min(2 * seen.max, kMost)};
+    const Range r = type == DType::int16 ? wide : groups_.range(v);
     return Quantization::per_tensor(affine_of(type, r, note, groups_.points(v)));
   }
 
@@ -398,7 +396,7 @@ class Assigner {
                                 : rule.kind == Kind::same_as_output ? f.outputs[static_cast<size_t>(rule.a)]
                                 : rule.kind == Kind::same_as_input  ? f.inputs[static_cast<size_t>(rule.a)]
                                                                     : Quantization());
-    fill_weights(n);
+    assign_weights(g_, op, rules(n), choice_for(recipe_, g_, n).weights.per_channel, f, a_.findings);
   }
 
   // By what calibration saw inside of the operator.
@@ -427,81 +425,6 @@ class Assigner {
              "holds " + oddities_text(odd) + " values; they saturate and do not widen its range");
     std::string note;
     return Quantization::per_tensor(affine_of(type, r, note));
-  }
-
-  void fill_weights(NodeId n) {
-    const Node& op = node(n);
-    NodeForm& f = form(n);
-    for (size_t i = 0; i < op.inputs.size(); ++i) {
-      const TensorRule& rule = rules(n).input(i);
-      if (!is_real(op.inputs[i]) || !is_weights(rule)) continue;
-      const Value& value = g_.value(op.inputs[i]);
-      const int axis = choice_for(recipe_, g_, n).weights.per_channel ? rule.a : -1;
-      WeightScales w = rule.kind == Kind::weights
-                           ? weight_scales(value.constant.as<float>(), value.shape, axis)
-                           : symmetric16_scale(value, rule);
-      if (!w.dead.empty())
-        report(value.name,
-               fmt::format("{} of {} channels are all zero (first: {}); they get the largest scale",
-                           w.dead.size(), w.scale.size(), w.dead.front()));
-      for (size_t b = 0; b < op.inputs.size(); ++b) {
-        const TensorRule& bias = rules(n).input(b);
-        if (f.type == DType::int8 && is_real(op.inputs[b]) && bias.kind == Kind::bias &&
-            bias.b == static_cast<int>(i))
-          make_room(op.inputs[b], scale_beside(bias, f), w);
-      }
-      f.inputs[i] = quantization_of(w.scale, axis);
-    }
-    for (size_t b = 0; b < op.inputs.size(); ++b) {
-      const TensorRule& rule = rules(n).input(b);
-      if (!is_real(op.inputs[b]) || rule.kind != Kind::bias) continue;
-      const float x = scale_beside(rule, f);
-      const Quantization& w = f.inputs[static_cast<size_t>(rule.b)];
-      std::vector<float> scales;
-      for (const Affine& a : w.params())
-        scales.push_back(x * a.scale);
-      f.inputs[b] = quantization_of(scales, w.is_per_channel() ? 0 : -1);
-    }
-  }
-
-  // The scale of a bias is this times that of its weights.
-  static float scale_beside(const TensorRule& bias, const NodeForm& f) {
-    if (bias.intermediate >= 0) return f.intermediates[static_cast<size_t>(bias.intermediate)].scale();
-    return bias.a >= 0 ? f.inputs[static_cast<size_t>(bias.a)].scale() : bias.value.scale;
-  }
-
-  WeightScales symmetric16_scale(const Value& value, const TensorRule& rule) {
-    Oddities odd;
-    std::string note;
-    const Affine a = int16_affine(rule, range_of_constant(value.constant.as<float>(), odd), note);
-    if (!note.empty()) report(value.name, note);
-    return {{a.scale}, {}};
-  }
-
-  static Quantization quantization_of(const std::vector<float>& scales, int axis) {
-    std::vector<Affine> params;
-    for (float s : scales)
-      params.push_back({s, 0});
-    return axis < 0 ? Quantization::per_tensor(params.front())
-                    : Quantization::per_channel(axis, std::move(params));
-  }
-
-  // (Q6) Raise weight scales until every bias fits its 32 bits.
-  void make_room(ValueId bias, float beside, WeightScales& w) {
-    const Value& value = g_.value(bias);
-    const auto b = value.constant.as<float>();
-    int raised = 0;
-    for (size_t c = 0; c < b.size(); ++c) {
-      float& scale = w.scale[w.scale.size() == 1 ? 0 : std::min(c, w.scale.size() - 1)];
-      const double least = std::fabs(static_cast<double>(b[c])) / (static_cast<double>(beside) * kMostBias);
-      if (static_cast<double>(scale) >= least) continue;
-      scale = std::nextafter(static_cast<float>(least), std::numeric_limits<float>::infinity());
-      ++raised;
-    }
-    if (raised != 0)
-      report(value.name,
-             fmt::format("{} of {} biases are too large for the scale of their weights, which was raised",
-                         raised, b.size()));
   }
 
   const Graph& g_;

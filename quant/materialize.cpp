@@ -1,6 +1,7 @@
 #include "quant/materialize.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <set>

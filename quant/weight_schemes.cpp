@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "kernels/op_spec.hpp"

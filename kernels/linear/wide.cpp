@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <optional>
 
 #include "kernels/linear/simd.hpp"
 #include "kernels/vector_loop.hpp"

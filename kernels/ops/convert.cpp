@@ -1,5 +1,7 @@
 // QUANTIZE (also from one quantization to another) and DEQUANTIZE. Both take per-channel parameters.
 // Rounding is (Q2), half to even; TensorFlow Lite's reference rounds half away from zero.
+#include <cmath>
+
 #include "kernels/infer.hpp"
 #include "kernels/ops/lookup.hpp"
 #include "kernels/vector_loop.hpp"

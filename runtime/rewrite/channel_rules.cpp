@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "runtime/rewrite/affine_op.hpp"
 #include "runtime/rewrite/emitter.hpp"

@@ -1,5 +1,6 @@
 // Scales of blocks lie in tensors of their own. Here they become part of the quantization of the tensor that
 // they belong to, so that nothing after the reader has to follow them.
+#include <cstring>
 #include <fmt/format.h>
 
 #include "schema/flatbuffer/reader.hpp"

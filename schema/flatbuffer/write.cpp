@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <tuple>
 
 #include "schema/core/checked.hpp"
 #include "schema/flatbuffer/format.hpp"

@@ -1,6 +1,7 @@
 // What the case tables can't say: 16 bits, quantization given exactly, errors, values outside of a domain.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "kernels/broadcast.hpp"

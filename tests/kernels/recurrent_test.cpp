@@ -1,6 +1,7 @@
 // Integer LSTM and SVDF against the float kernels on the same (dequantized) numbers, and state between runs.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <random>

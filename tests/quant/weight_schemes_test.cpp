@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <random>
+#include <tuple>
 
 #include "kernels/op_spec.hpp"
 #include "quant/quantize.hpp"

@@ -1,5 +1,6 @@
 // What is on the wire, field by field (FORMAT.md refers to these cases by name).
 #include <algorithm>
+#include <cstring>
 #include <doctest/doctest.h>
 
 #include "schema/flatbuffer/format.hpp"
