@@ -62,16 +62,15 @@ bool is_weights(const TensorRule& r) {
   return r.kind == Kind::weights || (r.kind == Kind::symmetric16 && r.inner < 0);
 }
 
-void assign_weights(const Graph& g, const Node& node, const QuantRule& rules, bool per_channel, NodeForm& form,
-                    std::vector<Finding>& findings) {
+void assign_weights(const Graph& g, const Node& node, const QuantRule& rules, bool per_channel,
+                    NodeForm& form, std::vector<Finding>& findings) {
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const TensorRule& rule = rules.input(i);
     if (!is_real(g, node.inputs[i]) || !is_weights(rule)) continue;
     const Value& value = g.value(node.inputs[i]);
     const int axis = per_channel ? rule.a : -1;
-    WeightScales w = rule.kind == Kind::weights
-                         ? weight_scales(value.constant.as<float>(), value.shape, axis)
-                         : symmetric16_scale(value, rule, findings);
+    WeightScales w = rule.kind == Kind::weights ? weight_scales(value.constant.as<float>(), value.shape, axis)
+                                                : symmetric16_scale(value, rule, findings);
     if (!w.dead.empty())
       findings.push_back(
           {value.name, fmt::format("{} of {} channels are all zero (first: {}); they get the largest scale",

@@ -13,7 +13,7 @@ bool is_weights(const TensorRule& r);
 
 // Fills in `form.inputs` for the weights and biases of `node`, once its activations and intermediates are
 // there. (Q5), (Q6), (Q11)
-void assign_weights(const Graph& g, const Node& node, const QuantRule& rules, bool per_channel, NodeForm& form,
-                    std::vector<Finding>& findings);
+void assign_weights(const Graph& g, const Node& node, const QuantRule& rules, bool per_channel,
+                    NodeForm& form, std::vector<Finding>& findings);
 
 }  // namespace octet

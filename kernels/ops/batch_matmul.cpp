@@ -40,13 +40,14 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return one(out);
 }
 
-Side side_of(const Shape& s, const Shape& own, const Shape& batch, bool transposed) {
+// `count`: of matrices, all in `batch` or none.
+Side side_of(const Shape& s, const Shape& own, const Shape& batch, int64_t count, bool transposed) {
   const int64_t rows = s[-2], cols = s[-1];
   Side side;
   side.row = transposed ? 1 : cols;
   side.col = transposed ? cols : 1;
   const auto strides = strides_of(own);
-  side.start.resize(static_cast<size_t>(batch.elements()));
+  side.start.resize(static_cast<size_t>(count));
   for (size_t b = 0; b < side.start.size(); ++b) {
     int64_t matrix = 0;
     auto rest = static_cast<int64_t>(b);
@@ -196,8 +197,13 @@ Result<Problem> problem_of(const NodeDesc& node) {
   p.m = out.shape[-2];
   p.n = out.shape[-1];
   p.k = x.shape[a.adj_x ? -2 : -1];
-  p.x = side_of(x.shape, p.x_batch, batch, a.adj_x);
-  p.y = side_of(y.shape, p.y_batch, batch, a.adj_y);
+  // Each matrix has an entry in a table, which must not outgrow the data.
+  constexpr int64_t kMostMatrices = 1 << 24;
+  if (p.m == 0 || p.n == 0) p.batch = 0;
+  if (p.batch > kMostMatrices)
+    return Status::exhausted(fmt::format("{} matrices; at most {}", p.batch, kMostMatrices));
+  p.x = side_of(x.shape, p.x_batch, batch, p.batch, a.adj_x);
+  p.y = side_of(y.shape, p.y_batch, batch, p.batch, a.adj_y);
   if (p.form == Form::float32) return p;
 
   const bool is_hybrid = p.form == Form::hybrid;

@@ -57,6 +57,7 @@ Result<Rearrangement> describe_pad(const NodeDesc& n) {
     r.make_empty();
     return r;
   }
+  OCTET_TRY(fits_tables(n.out[0].shape));
   for (size_t i = 0; i < amounts.size(); ++i) {
     const int64_t extent = in[static_cast<int>(i)];
     if (amounts[i].before == 0 && amounts[i].after == 0) {
@@ -129,6 +130,7 @@ Result<Rearrangement> describe_mirror(const NodeDesc& n) {
     r.make_empty();
     return r;
   }
+  OCTET_TRY(fits_tables(n.out[0].shape));
   const int64_t edge = n.attr<MirrorPadAttrs>().mode == MirrorPadAttrs::Mode::reflect ? 1 : 0;
   for (size_t i = 0; i < amounts.size(); ++i) {
     const int64_t extent = in[static_cast<int>(i)];

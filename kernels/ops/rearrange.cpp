@@ -268,6 +268,14 @@ void FastRearrangement::run(const void* source, void* destination, ThreadPool& p
                  static_cast<size_t>(std::max<int64_t>(1, kGrainBytes / step_bytes)), task);
 }
 
+Status fits_tables(const Shape& out) {
+  constexpr int32_t kMost = 1 << 24;
+  for (const int32_t d : out.dims())
+    if (d > kMost)
+      return Status::exhausted(fmt::format("an axis of {} in {}; at most {}", d, out.to_string(), kMost));
+  return {};
+}
+
 Result<size_t> moved_element(const NodeDesc& n, size_t in, size_t out) {
   const DType t = n.in[in].dtype;
   if (bytes_of(t) == 0) return Status::unsupported(fmt::format("{} tensors are not supported", name_of(t)));

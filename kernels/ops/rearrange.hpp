@@ -26,6 +26,10 @@ struct SourceAxis {
   }
 };
 
+// Tables have eight bytes per step of an axis, whatever an element has; a longer axis is refused before one
+// is built.
+Status fits_tables(const Shape& out);
+
 struct Rearrangement {
   size_t element = 1;  // bytes of an element, at most 16
   int64_t base = 0;    // source element of output index 0, 0, ...

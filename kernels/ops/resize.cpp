@@ -143,6 +143,7 @@ Result<Rearrangement> describe_nearest(const NodeDesc& n) {
     r.make_empty();
     return r;
   }
+  OCTET_TRY(fits_tables(out));
   const auto strides = strides_of(in);
   const auto& attr = n.attr<ResizeAttrs>();
   r.axes = {SourceAxis::by_step(in[0], strides[0]),

@@ -135,6 +135,7 @@ Result<Rearrangement> describe_batch_to_space(const NodeDesc& n) {
     r.make_empty();
     return r;
   }
+  OCTET_TRY(fits_tables(out));
   const auto strides = strides_of(in);
   r.axes.push_back(SourceAxis::by_step(out[0], strides[0]));
   int64_t positions = b.product;  // batch steps between neighbours of this axis' block

@@ -1,9 +1,10 @@
 // int4 weights, per channel and in blocks.
+#include "schema/core/int4.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/quant_math.hpp"
-#include "schema/core/int4.hpp"
 #include "tests/kernels/linear_case.hpp"
 
 namespace octet {
