@@ -40,15 +40,17 @@ class Quantizer {
   Result<QuantizeSummary> run() {
     const auto start = std::chrono::steady_clock::now();
     OCTET_ASSIGN(source_, load_model(args_.model));
-    OCTET_ASSIGN(prepared_, prepare(*source_, recipe_).at(args_.model));
+    OCTET_ASSIGN(PreparedModel prepared, prepare(*source_, recipe_).at(args_.model));
     if (!args_.files.empty()) OCTET_TRY(open_data());
     // A place that can't be written to is found out now rather than at the end.
     {
       OCTET_ASSIGN(const auto probe, OutputFile::create(args_.output));
     }
-    OCTET_TRY(gather());
-    OCTET_ASSIGN(QuantizeResult result, quantize_once());
-    OCTET_TRY(reconsider_equalization(result));
+    OCTET_ASSIGN(QuantizeRun run, quantize_all(std::move(prepared)));
+    recipe_ = std::move(run.recipe);
+    prepared_ = std::move(run.prepared);
+    calibration_ = std::move(run.calibration);
+    QuantizeResult result = std::move(run.result);
     if (args_.max_drop >= 0) OCTET_TRY(limit_drop(result));
     summary_.report = std::move(result.report);
     OCTET_ASSIGN(summary_.output_bytes, save_model(*result.model, args_.output));
@@ -71,48 +73,39 @@ class Quantizer {
     return {};
   }
 
-  Status gather() {
+  // Statistics that were given belong to one prepared model: there is nothing to choose then.
+  Result<QuantizeRun> quantize_all(PreparedModel prepared) {
+    const Finish finish = [this](const PreparedModel& p, const Calibration& c, const Recipe& r) {
+      return quantize_once(p, c, r);
+    };
     if (!args_.stats.empty()) {
-      auto loaded = Calibration::load(args_.stats);
-      if (!loaded.ok()) {
-        Status status = std::move(loaded).status();
-        return status.message().starts_with(args_.stats) ? status : std::move(status).at(args_.stats);
-      }
-      calibration_ = *std::move(loaded);
+      OCTET_ASSIGN(Calibration given, given_statistics());
       held_out_ = 0;  // nobody knows what the statistics were made from
-      return {};
+      OCTET_ASSIGN(QuantizeResult result, finish(prepared, given, recipe_));
+      return QuantizeRun{recipe_, std::move(prepared), std::move(given), std::move(result)};
     }
-    if (!data_ || !is_integer(recipe_.scheme)) return {};
+    return quantize_better(
+        *source_, std::move(prepared), recipe_, [this](const PreparedModel& p) { return gather(p); }, finish);
+  }
+
+  Result<Calibration> given_statistics() {
+    auto loaded = Calibration::load(args_.stats);
+    if (loaded.ok()) return loaded;
+    Status status = std::move(loaded).status();
+    return status.message().starts_with(args_.stats) ? status : std::move(status).at(args_.stats);
+  }
+
+  Result<Calibration> gather(const PreparedModel& prepared) {
+    if (!data_ || !is_integer(recipe_.scheme)) return Calibration();
     ProgressBar bar("calibrating");
     DatasetSource source(*data_, inputs_, 0, data_->size() - held_out_);
     CalibrateOptions how{.observer = recipe_.observer, .threads = args_.threads, .progress = {}};
     how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
-    OCTET_ASSIGN(calibration_, calibrate(*prepared_.model, source, how).at(args_.model));
-    return {};
+    return calibrate(*prepared.model, source, how).at(args_.model);
   }
 
-  // Equalization rescues networks with unbalanced channels and harms others: the better result is kept.
-  Status reconsider_equalization(QuantizeResult& result) {
-    if (!prepared_.equalized || !result.report.error || !args_.stats.empty()) return {};
-    const Recipe recipe = recipe_;
-    recipe_.equalize = false;
-    PreparedModel prepared = std::move(prepared_);
-    Calibration calibration = std::move(calibration_);
-    OCTET_ASSIGN(prepared_, prepare(*source_, recipe_).at(args_.model));
-    calibration_ = {};
-    OCTET_TRY(gather());
-    OCTET_ASSIGN(QuantizeResult plain, quantize_once());
-    if (plain.report.error && merit(prepared_, *plain.report.error) > merit(prepared, *result.report.error)) {
-      result = std::move(plain);
-      return {};
-    }
-    recipe_ = recipe;
-    prepared_ = std::move(prepared);
-    calibration_ = std::move(calibration);
-    return {};
-  }
-
-  Result<QuantizeResult> quantize_once() {
+  Result<QuantizeResult> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
+                                       const Recipe& recipe) {
     ProgressBar bar("quantizing");
     QuantizeOptions how{
         .threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .progress = {}};
@@ -121,10 +114,7 @@ class Quantizer {
       how.samples = &*all_;
     }
     how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
-    auto result = quantize(prepared_, calibration_, recipe_, how);
-    if (result.ok()) return result;
-    Status status = std::move(result).status();
-    return std::move(status).at(args_.model);
+    return quantize(prepared, calibration, recipe, how).at(args_.model);
   }
 
   // Points of top-1 lost against the float model, or of agreement where there are no labels.
@@ -153,7 +143,7 @@ class Quantizer {
       recipe_.keep_float = asked;
       recipe_.keep_float.insert(recipe_.keep_float.end(), worst.begin(),
                                 worst.begin() + static_cast<ptrdiff_t>(kept));
-      OCTET_ASSIGN(result, quantize_once());
+      OCTET_ASSIGN(result, quantize_once(prepared_, calibration_, recipe_));
       OCTET_ASSIGN(drop, drop_of(result.model));
     }
     if (drop > args_.max_drop)

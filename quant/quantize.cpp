@@ -300,22 +300,44 @@ Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration
   return result;
 }
 
+Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared, const Recipe& recipe,
+                                    const CalibrateModel& calibrate_model, const Finish& finish) {
+  const auto attempt = [&](PreparedModel p, const Recipe& r) -> Result<QuantizeRun> {
+    OCTET_ASSIGN(Calibration statistics, calibrate_model(p));
+    OCTET_ASSIGN(QuantizeResult result, finish(p, statistics, r));
+    return QuantizeRun{r, std::move(p), std::move(statistics), std::move(result)};
+  };
+  OCTET_ASSIGN(QuantizeRun first, attempt(std::move(prepared), recipe));
+  if (!first.prepared.equalized || !first.result.report.error) return first;
+  Recipe without = recipe;
+  without.equalize = false;
+  OCTET_ASSIGN(PreparedModel plain, prepare(source, without));
+  OCTET_ASSIGN(QuantizeRun second, attempt(std::move(plain), without));
+  const bool better = second.result.report.error && merit(second.prepared, *second.result.report.error) >
+                                                        merit(first.prepared, *first.result.report.error);
+  return better ? std::move(second) : std::move(first);
+}
+
 Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
                                 const QuantizeOptions& options) {
-  OCTET_ASSIGN(const PreparedModel prepared, prepare(source, recipe));
-  CalibrateOptions c;
-  c.observer = recipe.observer;
-  c.threads = options.threads;
-  c.progress = options.progress;
-  c.custom_ops = options.custom_ops;
-  Calibration calibration;
-  if (is_integer(recipe.scheme)) {
+  const auto calibrate_model = [&](const PreparedModel& prepared) -> Result<Calibration> {
+    if (!is_integer(recipe.scheme)) return Calibration();
     OCTET_TRY(samples.rewind());
-    OCTET_ASSIGN(calibration, calibrate(*prepared.model, samples, c));
-  }
-  QuantizeOptions o = options;
-  o.samples = &samples;
-  return quantize(prepared, calibration, recipe, o);
+    return calibrate(*prepared.model, samples,
+                     {.observer = recipe.observer,
+                      .threads = options.threads,
+                      .progress = options.progress,
+                      .custom_ops = options.custom_ops});
+  };
+  QuantizeOptions measured = options;
+  measured.samples = &samples;
+  const auto finish = [&](const PreparedModel& prepared, const Calibration& calibration, const Recipe& r) {
+    return quantize(prepared, calibration, r, measured);
+  };
+  OCTET_ASSIGN(PreparedModel prepared, prepare(source, recipe));
+  OCTET_ASSIGN(QuantizeRun run,
+               quantize_better(source, std::move(prepared), recipe, calibrate_model, finish));
+  return std::move(run.result);
 }
 
 }  // namespace octet

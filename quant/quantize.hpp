@@ -5,6 +5,7 @@
 //   auto result = octet::quantize(*prepared, *stats, recipe);             // assign, materialize, verify
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,6 +70,21 @@ struct QuantizeOptions {
 // Schemes without integer activations ignore `calibration`.
 Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,
                                 const Recipe& recipe, const QuantizeOptions& options = {});
+
+// A whole quantization: the recipe that was kept, and what came of it on the way.
+struct QuantizeRun {
+  Recipe recipe;
+  PreparedModel prepared;
+  Calibration calibration;
+  QuantizeResult result;
+};
+// Equalization rescues networks with unbalanced channels and harms others. When `prepared` was equalized and
+// the result was measured, the job is done again without it, and the better result is kept. `calibrate_model`
+// gathers the statistics of a prepared model; `finish` makes and measures the result.
+using CalibrateModel = std::function<Result<Calibration>(const PreparedModel&)>;
+using Finish = std::function<Result<QuantizeResult>(const PreparedModel&, const Calibration&, const Recipe&)>;
+Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared, const Recipe& recipe,
+                                    const CalibrateModel& calibrate_model, const Finish& finish);
 
 // All of it: prepare, calibrate, quantize, measure.
 Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
