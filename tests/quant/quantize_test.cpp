@@ -333,3 +333,46 @@ TEST_CASE("the verifier notices every kind of corruption") {
     output(g, conv).quant = {};
   });
 }
+
+TEST_CASE("of equalized and plain weights the better result is kept") {
+  GraphBuilder b(5);
+  const ValueId x = b.input("x", {1, 8, 8, 3});
+  const ValueId hidden = b.conv_2d(x, {.out = 8, .act = Activation::Kind::relu});
+  b.output(b.conv_2d(hidden, {.out = 4}), "y");
+  Graph g = b.build();
+  Value& weights = g.value(g.nodes[0].inputs[1]);  // channels of very different size, as equalization mends
+  std::vector<float> w(weights.constant.as<float>().begin(), weights.constant.as<float>().end());
+  for (size_t i = 0; i < w.size(); ++i)
+    w[i] *= std::pow(10.0f, 0.5f * static_cast<float>(i / (w.size() / 8)));
+  weights.constant = Constant::of(w);
+  const Model m = model_of(std::move(g));
+
+  auto prepared = prepare(m, {});
+  REQUIRE(prepared.ok());
+  REQUIRE(prepared->equalized);
+  for (const bool equalized_is_better : {true, false}) {
+    CAPTURE(equalized_is_better);
+    std::vector<bool> tried;
+    const auto run = quantize_better(
+        m, *prepared, {}, [](const PreparedModel&) { return Result<Calibration>(Calibration()); },
+        [&](const PreparedModel& p, const Calibration&, const Recipe& r) {
+          CHECK(p.equalized == r.equalize);
+          tried.push_back(p.equalized);
+          QuantizeResult result;
+          result.report.error.emplace();
+          result.report.error->sqnr_db = p.equalized == equalized_is_better ? 30 : 20;
+          return Result<QuantizeResult>(std::move(result));
+        });
+    REQUIRE(run.ok());
+    CHECK(tried == std::vector<bool>{true, false});
+    CHECK(run->prepared.equalized == equalized_is_better);
+    CHECK(run->recipe.equalize == equalized_is_better);
+    CHECK(run->result.report.error->sqnr_db == 30);
+  }
+
+  // And on data: what the whole job returns is the better of what both recipes give.
+  const auto db = [&](const Recipe& recipe) { return quantized(m, recipe).report.error->sqnr_db; };
+  Recipe plain;
+  plain.equalize = false;
+  CHECK(db({}) >= db(plain));
+}
