@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <random>
 
 #include "kernels/quant_math.hpp"
@@ -267,8 +268,14 @@ Result<Prepared> prepare(const OpCase& c, Form form) {
   return p;
 }
 
+// Threads are made once, not for each of the many thousand runs.
+static ThreadPool& pool_of(int threads) {
+  static std::map<int, ThreadPool> pools;
+  return pools.try_emplace(threads, threads).first->second;
+}
+
 Result<std::vector<std::vector<std::byte>>> run(const Prepared& p, const Implementation& impl, int threads) {
-  ThreadPool pool(threads);
+  ThreadPool& pool = pool_of(threads);
   OCTET_ASSIGN(auto kernel, impl.create(p.node(), pool));
   std::vector<const void*> in;
   std::vector<std::vector<std::byte>> states;
