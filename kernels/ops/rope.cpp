@@ -9,7 +9,9 @@
 // how its tables are laid out is not known, so it is refused.
 //
 // int8: dequantized (Q1), rotated in double, quantized (Q2). The tables stay float32.
+#include <algorithm>
 #include <array>
+#include <limits>
 
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
@@ -122,6 +124,34 @@ KernelResult octet_float(const NodeDesc& n, ThreadPool&) {
                              });
 }
 
+template <class T>
+std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const Affine& to) {
+  const float ratio = static_cast<float>(static_cast<double>(from.scale) / static_cast<double>(to.scale));
+  const int zero_in = static_cast<int>(from.zero_point), zero_out = static_cast<int>(to.zero_point);
+  const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zero_out);
+  const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zero_out);
+  return heads_kernel<T>(n, [=](const T* x, const float* sin, const float* cos, T* y, size_t half) {
+    const auto store = [=](float v) OCTET_INLINE {
+      return static_cast<T>(round_small(std::min(std::max(v, lo), hi)) + zero_out);
+    };
+    element_loop(0, half, [=](size_t i) OCTET_INLINE {
+      const float x0 = static_cast<float>(x[i] - zero_in) * ratio;
+      const float x1 = static_cast<float>(x[i + half] - zero_in) * ratio;
+      y[i] = store(x0 * cos[i] - x1 * sin[i]);
+      y[i + half] = store(x0 * sin[i + half] + x1 * cos[i + half]);
+    });
+  });
+}
+
+KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+  OCTET_TRY(check_types(n));
+  if (n.in[0].dtype != DType::int8 && n.in[0].dtype != DType::uint8) return declined_type(n.in[0].dtype);
+  OCTET_ASSIGN(const Affine from, affine_of(n.in[0]));
+  OCTET_ASSIGN(const Affine to, affine_of(n.out[0]));
+  if (n.in[0].dtype == DType::int8) return byte_kernel<int8_t>(n, from, to);
+  return byte_kernel<uint8_t>(n, from, to);
+}
+
 }  // namespace
 
 const OpSpec& spec_ROPE() {
@@ -130,7 +160,7 @@ const OpSpec& spec_ROPE() {
       .inputs = {3, 3},
       .infer = infer,
       .reference = {"reference", reference},
-      .fast = {{"octet", octet_float}},
+      .fast = {{"octet", octet_float}, {"octet", octet_8bit}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; mode GPT_NEOX; the tables stay float32 in int8",
   };
