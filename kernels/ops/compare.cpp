@@ -1,9 +1,14 @@
 // EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL with broadcasting. Quantized operands are
 // compared as the real numbers they stand for, exactly: scale * (q - zero_point) has at most 24 + 17 bits.
+#include <algorithm>
+#include <array>
+#include <limits>
+
 #include "kernels/broadcast.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/ops/binary.hpp"
+#include "kernels/ops/lookup.hpp"
 #include "kernels/vector_loop.hpp"
 
 namespace octet {
@@ -24,6 +29,13 @@ struct Scales {
   int za = 0, zb = 0;
 };
 
+Result<Scales> scales_of(const TensorDesc& a, const TensorDesc& b) {
+  OCTET_ASSIGN(const Affine qa, affine_of(a));
+  OCTET_ASSIGN(const Affine qb, affine_of(b));
+  return Scales{static_cast<double>(qa.scale), static_cast<double>(qb.scale), static_cast<int>(qa.zero_point),
+                static_cast<int>(qb.zero_point)};
+}
+
 template <OpKind kind, class T>
 void plain_block(const void* const* in, void* out, size_t n, const void*) {
   const T *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
@@ -41,6 +53,88 @@ void real_block(const void* const* in, void* out, size_t n, const void* params) 
   });
 }
 
+// ---- bytes of different scales, without arithmetic --------------------------------------------------
+
+// Which q of b are greater than a (or not less), for every q of a: those above bound[q of a], and all of them
+// below `all_below`, where the bound would be one less than the least q.
+struct Bounds {
+  LookupTable bound;
+  int all_below = 0;
+};
+
+template <class T>
+Bounds make_bounds(const Scales& s, bool or_equal) {
+  constexpr int lo = std::numeric_limits<T>::min(), hi = std::numeric_limits<T>::max();
+  Bounds result;
+  result.all_below = lo;
+  int first = lo;  // the least q of b that fits; it rises with the q of a
+  for (int q = lo; q <= hi; ++q) {
+    const double a = s.a * (q - s.za);
+    const auto fits = [&](int other) {
+      const double b = s.b * (other - s.zb);
+      return or_equal ? a <= b : a < b;
+    };
+    while (first <= hi && !fits(first))
+      ++first;
+    if (first == lo) result.all_below = q + 1;
+    result.bound.bytes[static_cast<uint8_t>(q)] = static_cast<uint8_t>(std::max(first - 1, lo));
+  }
+  return result;
+}
+
+struct ByteBounds {
+  Bounds less, less_equal;
+};
+
+template <OpKind kind, class T>
+void byte_block(const void* const* in, void* out, size_t n, const void* params) {
+  constexpr bool is_equality = kind == OpKind::EQUAL || kind == OpKind::NOT_EQUAL;
+  constexpr bool is_negated =
+      kind == OpKind::NOT_EQUAL || kind == OpKind::GREATER || kind == OpKind::GREATER_EQUAL;
+  constexpr bool or_equal = kind == OpKind::LESS_EQUAL || kind == OpKind::GREATER || is_equality;
+  constexpr size_t kChunk = 1024;
+  const auto& bounds = *static_cast<const ByteBounds*>(params);
+  const Bounds& first = or_equal ? bounds.less_equal : bounds.less;
+  const int all_below = first.all_below, none_below = bounds.less.all_below;
+  alignas(64) std::array<uint8_t, kChunk> above, not_above;
+  for (size_t begin = 0; begin < n; begin += kChunk) {
+    const size_t count = std::min(kChunk, n - begin);
+    const T *a = static_cast<const T*>(in[0]) + begin, *b = static_cast<const T*>(in[1]) + begin;
+    uint8_t* o = static_cast<uint8_t*>(out) + begin;
+    const T *low = reinterpret_cast<const T*>(above.data()),
+            *high = reinterpret_cast<const T*>(not_above.data());
+    look_up(first.bound, reinterpret_cast<const uint8_t*>(a), above.data(), count);
+    if constexpr (is_equality)
+      look_up(bounds.less.bound, reinterpret_cast<const uint8_t*>(a), not_above.data(), count);
+    element_loop(0, count, [=](size_t i) OCTET_INLINE {
+      uint8_t yes = static_cast<uint8_t>(b[i] > low[i]) | static_cast<uint8_t>(a[i] < all_below);
+      if constexpr (is_equality)
+        yes &= static_cast<uint8_t>(b[i] <= high[i]) & static_cast<uint8_t>(a[i] >= none_below);
+      o[i] = is_negated ? yes ^ 1 : yes;
+    });
+  }
+}
+
+template <OpKind kind>
+KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+  const TensorDesc &a = n.in[0], &b = n.in[1];
+  if (!is_byte(a.dtype) || b.dtype != a.dtype || n.out[0].dtype != DType::boolean)
+    return declined_type(is_byte(a.dtype) ? b.dtype : a.dtype);
+  if (a.quant == b.quant) return Status::declined("of one scale: compared as they are");
+  OCTET_ASSIGN(const Scales s, scales_of(a, b));
+  const bool is_signed = a.dtype == DType::int8;
+  const auto bounds_for = [&](bool or_equal) {
+    return is_signed ? make_bounds<int8_t>(s, or_equal) : make_bounds<uint8_t>(s, or_equal);
+  };
+  return make_kernel(
+      [plan = broadcast_of(n), bounds = ByteBounds{bounds_for(false), bounds_for(true)},
+       fn = is_signed ? byte_block<kind, int8_t> : byte_block<kind, uint8_t>](const RunArgs& args) -> Status {
+        const size_t bytes[] = {1, 1};
+        plan.run(args.pool, args.in.first(2), bytes, args.out[0], 1, fn, &bounds);
+        return {};
+      });
+}
+
 template <OpKind kind>
 KernelResult create(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1];
@@ -49,10 +143,7 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
   Scales s;
   bool real = false;
   if (is_small_quantized(a.dtype) && a.quant != b.quant) {
-    OCTET_ASSIGN(const Affine qa, affine_of(a));
-    OCTET_ASSIGN(const Affine qb, affine_of(b));
-    s = {static_cast<double>(qa.scale), static_cast<double>(qb.scale), static_cast<int>(qa.zero_point),
-         static_cast<int>(qb.zero_point)};
+    OCTET_ASSIGN(s, scales_of(a, b));
     real = true;
   }
   Broadcast::BlockFn fn = nullptr;
@@ -94,6 +185,7 @@ OpSpec make(int version_int8, int version_int16) {
   s.inputs = {2, 2};
   s.infer = infer_broadcast;
   s.reference = {"reference", create<kind>};
+  s.fast = {{"octet", octet_8bit<kind>}};
   s.quant = QuantRule::of({activation()}, {keep()});
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
