@@ -160,6 +160,40 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void row_sums_vnni(const 
   }
 }
 
+// The same of packed rows, requantized.
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) void vnni(const PanelJob& job) {
+  __m512i a[kPanelRows], b[kPanelRows];
+  for (int64_t i = 0; i < kPanelRows; ++i)
+    a[i] = b[i] = _mm512_setzero_si512();
+  const int16_t *left = job.left, *right = job.right;
+  int32_t pair;
+  int64_t k = 0;
+  for (; k + 4 <= job.depth; k += 4, left += 4 * kPanelRows, right += 4 * kLanes) {
+    const __m512i r0 = _mm512_loadu_si512(right), r1 = _mm512_loadu_si512(right + 2 * kLanes);
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kPanelRows; ++i) {
+      std::memcpy(&pair, left + 2 * i, sizeof(pair));
+      a[i] = _mm512_dpwssd_epi32(a[i], _mm512_set1_epi32(pair), r0);
+      std::memcpy(&pair, left + 2 * kPanelRows + 2 * i, sizeof(pair));
+      b[i] = _mm512_dpwssd_epi32(b[i], _mm512_set1_epi32(pair), r1);
+    }
+  }
+  const __m512 scale = _mm512_set1_ps(job.scale), lo = _mm512_set1_ps(job.lo), hi = _mm512_set1_ps(job.hi);
+  for (int64_t i = 0; i < kPanelRows; ++i) {
+    if (k < job.depth) {
+      std::memcpy(&pair, left + 2 * i, sizeof(pair));
+      a[i] = _mm512_dpwssd_epi32(a[i], _mm512_set1_epi32(pair), _mm512_loadu_si512(right));
+    }
+    // The forms with a mask: gcc 12 takes its own header's plain ones for uninitialized.
+    const __m512 sum = _mm512_maskz_cvtepi32_ps(0xffff, _mm512_add_epi32(a[i], b[i]));
+    const __m512 v =
+        _mm512_maskz_min_ps(0xffff, _mm512_maskz_max_ps(0xffff, _mm512_mul_ps(sum, scale), lo), hi);
+    const __m512i q = _mm512_add_epi32(_mm512_maskz_cvtps_epi32(0xffff, v), _mm512_set1_epi32(job.zero));
+    // Clamped already, so that taking the low bytes is the conversion.
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(job.out + i * kLanes), _mm512_maskz_cvtepi32_epi8(0xffff, q));
+  }
+}
+
 template <class T>
 OCTET_AVX2 void avx2(const PanelJob& job) {
   __m256i a[kPanelRows][2];
@@ -186,7 +220,7 @@ const PanelKernels& panel_kernels() {
 #if defined(__x86_64__) || defined(__i386__)
     if (__builtin_cpu_supports("avx2")) k = {avx2<int8_t>, avx2<uint8_t>, row_sums_avx2};
     if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw"))
-      k.row_sums = row_sums_vnni;
+      k = {vnni, vnni, row_sums_vnni};
 #endif
     return k;
   }();
