@@ -108,7 +108,9 @@ int print_table(const std::vector<Pair>& all, const Fastest& times) {
     if (slower && p.row.slower.empty()) ++unexplained;
     fmt::print("| {} | {} | {} | {:.1f} | {} |\n", p.row.name, p.in_float->implementations(),
                p.in_int8->implementations(), f / q,
-               slower && p.row.slower.empty() ? "**no reason known**" : p.row.slower);
+               !slower                ? ""
+               : p.row.slower.empty() ? "**no reason known**"
+                                      : p.row.slower);
   }
   return unexplained;
 }

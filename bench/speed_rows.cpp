@@ -307,6 +307,32 @@ void groups(Rows& r) {
   });
 }
 
+// Why int8 is not the faster one, where it was measured not to be: of rows whose names begin so.
+struct Reason {
+  std::string_view row, text;
+};
+constexpr Reason kReasons[] = {
+    {"CONV_2D first layer", "dot products take channels by eight, of which three are there"},
+    {"DEPTHWISE_CONV_2D 3x3, 56x56x64",
+     "no dot product along channels: widened bytes are multiplied one by one, floats with a fused addition"},
+    {"BATCH_MATMUL", "both sides are packed in each run; float packs one"},
+    {"Attention", "its products pack both sides in each run, and its softmax is the one above"},
+    {"L2_POOL_2D", "as many square roots as in float, and the bytes are widened for their squares"},
+    {"LOCAL_RESPONSE_NORMALIZATION",
+     "a power per element costs the same in both; no fast kernel, no recent network has it"},
+    {"RESIZE_BILINEAR", "bytes are widened to 32 bits and back, more instructions than the memory saves"},
+    {"POW", "a power per element costs the same in both"},
+    {"ATAN2", "an arc tangent per element costs the same in both"},
+    {"DIV", "a division per element, in float in both"},
+    {"SOFTMAX", "sums of 32-bit fixed point, equal on all machines; float takes 16 exponentials at once"},
+    {"ROPE", "the tables stay float: two conversions per element for two multiplications"},
+    {"UNIDIRECTIONAL_SEQUENCE_LSTM",
+     "16-bit gates, rounded twice per step as the specification asks; the product with the state is one row"},
+    {"BIDIRECTIONAL_SEQUENCE_LSTM",
+     "16-bit gates, rounded twice per step as the specification asks; the product with the state is one row"},
+    {"Instance norm", "mean and variance keep 16 bits, so that their squares do not lose all others"},
+};
+
 class Samples final : public SampleSource {
  public:
   Samples(const SpeedRow& row, int64_t count) : row_(row), count_(count) {}
@@ -344,6 +370,9 @@ std::vector<SpeedRow> speed_rows() {
   reductions(r);
   movement(r);
   groups(r);
+  for (SpeedRow& row : r.rows)
+    for (const Reason& reason : kReasons)
+      if (row.name.starts_with(reason.row)) row.slower = reason.text;
   return std::move(r.rows);
 }
 

@@ -61,8 +61,9 @@ struct SquaredDifference {  // a = s_a, b = s_b, o = 1 / s_o
 };
 struct Prelu {  // a = s_a / s_o, o = s_a s_b / s_o
   OCTET_INLINE static float of(float x, float y, const QuantizedParams& p) {
-    const float slope = y * p.o;  // computed for every element: a branch per element costs ten times as much
-    return x * (x >= 0 ? p.a : slope);
+    // One of the terms is 0. A choice between them would be compiled to a branch per element.
+    const float up = x > 0 ? x : 0, down = x < 0 ? x : 0;
+    return up * p.a + down * (y * p.o);
   }
 };
 
