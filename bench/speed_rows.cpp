@@ -195,6 +195,7 @@ void movement(Rows& r) {
   r.add(PACK, "2 times 28x28x64", [&](GraphBuilder& b) {
     b.output(b.op(PACK, {b.input("x", map), b.input("y", map)}, PackAttrs{.count = 2, .axis = 3}));
   });
+  r.of(ZEROS_LIKE, {1, 56, 56, 64});
   r.add(UNPACK, "4 of 56x56x64", [](GraphBuilder& b) {
     for (const ValueId v : b.multi(UNPACK, {b.input("x", {4, 56, 56, 64})},
                                    UnpackAttrs{.count = 4, .axis = 0}, std::vector(4, DType::float32)))
@@ -323,6 +324,7 @@ constexpr Reason kReasons[] = {
     {"RESIZE_BILINEAR", "bytes are widened to 32 bits and back, more instructions than the memory saves"},
     {"POW", "a power per element costs the same in both"},
     {"ATAN2", "an arc tangent per element costs the same in both"},
+    {"REDUCE_PROD", "a product of integers does not fit any: float inside, and no fast kernel in either"},
     {"DIV", "a division per element, in float in both"},
     {"SOFTMAX", "sums of 32-bit fixed point, equal on all machines; float takes 16 exponentials at once"},
     {"ROPE", "the tables stay float: two conversions per element for two multiplications"},

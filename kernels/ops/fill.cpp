@@ -48,6 +48,10 @@ KernelResult create_zeros(const NodeDesc& n, ThreadPool&) {
   }
   return make_kernel([=, count = n.out[0].elements()](const RunArgs& args) -> Status {
     auto* dst = static_cast<std::byte*>(args.out[0]);
+    if (element == 1) {
+      std::memset(dst, static_cast<int>(zero[0]), static_cast<size_t>(count));
+      return {};
+    }
     for (int64_t i = 0; i < count; ++i)
       std::memcpy(dst + i * static_cast<int64_t>(element), zero.data(), element);
     return {};
@@ -242,7 +246,8 @@ const OpSpec& spec_ZEROS_LIKE() {
       .kind = OpKind::ZEROS_LIKE,
       .infer = infer_same,
       .reference = {"reference", create_zeros},
-      .quant = QuantRule::none("has no int8 form in TFLite"),
+      .quant = QuantRule::of({activation()}, {same_as_input(0)}),
+      .notes = "int8 works in Octet; TensorFlow Lite has no int8 form",
   };
   return spec;
 }
