@@ -48,8 +48,9 @@ KernelResult create_zeros(const NodeDesc& n, ThreadPool&) {
   }
   return make_kernel([=, count = n.out[0].elements()](const RunArgs& args) -> Status {
     auto* dst = static_cast<std::byte*>(args.out[0]);
-    if (element == 1) {
-      std::memset(dst, static_cast<int>(zero[0]), static_cast<size_t>(count));
+    if (std::all_of(zero.begin(), zero.begin() + static_cast<ptrdiff_t>(element),
+                    [&](std::byte b) { return b == zero[0]; })) {
+      std::memset(dst, static_cast<int>(zero[0]), static_cast<size_t>(count) * element);
       return {};
     }
     for (int64_t i = 0; i < count; ++i)
