@@ -298,7 +298,7 @@ struct UnknownAttrs {
 
 #undef OCTET_EQ
 
-using Attrs =
+using AnyAttrs =
     std::variant<NoAttrs, ActivationAttrs, BinaryAttrs, Conv2DAttrs, DepthwiseConv2DAttrs, TransposeConvAttrs,
                  Conv3DAttrs, Pool2DAttrs, FullyConnectedAttrs, BatchMatMulAttrs, ConcatAttrs, BlockAttrs,
                  LrnAttrs, ReshapeAttrs, ResizeAttrs, SoftmaxAttrs, GatherAttrs, ReduceAttrs, SqueezeAttrs,
@@ -309,17 +309,23 @@ using Attrs =
                  InstanceNormAttrs, RmsNormAttrs, GruAttrs, RopeAttrs, BcqGatherAttrs, BcqFullyConnectedAttrs,
                  CustomAttrs, UnknownAttrs>;
 
+// A class of its own so that what copies and destroys fifty alternatives is compiled once (attrs.cpp), not in
+// every file that holds a graph.
+class Attrs : public AnyAttrs {
+ public:
+  Attrs();
+  Attrs(const Attrs& other);
+  Attrs(Attrs&& other) noexcept;
+  Attrs& operator=(const Attrs& other);
+  Attrs& operator=(Attrs&& other) noexcept;
+  ~Attrs();
+  using AnyAttrs::AnyAttrs;  // from any alternative
+  using AnyAttrs::operator=;
+};
+bool operator==(const Attrs& a, const Attrs& b);
+
 // The fused activation inside `attrs`, or nullptr where the operator has none.
-inline Activation* activation_of(Attrs& attrs) {
-  return std::visit(
-      [](auto& a) -> Activation* {
-        if constexpr (requires { a.act; }) return &a.act;
-        return nullptr;
-      },
-      attrs);
-}
-inline const Activation* activation_of(const Attrs& attrs) {
-  return activation_of(const_cast<Attrs&>(attrs));
-}
+Activation* activation_of(Attrs& attrs);
+const Activation* activation_of(const Attrs& attrs);
 
 }  // namespace octet
