@@ -1,8 +1,7 @@
 // Precompiled: what nearly every file of this folder includes itself.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "quant/calibration.hpp"

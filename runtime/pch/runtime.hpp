@@ -1,7 +1,6 @@
 // Precompiled: what nearly every file of this folder includes itself.
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <functional>
 #include <unordered_map>
 

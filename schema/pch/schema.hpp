@@ -1,6 +1,5 @@
 // Precompiled: what nearly every file of this folder includes itself.
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "schema/ir/graph.hpp"
