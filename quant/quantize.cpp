@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "kernels/required.hpp"
 #include "quant/materialize.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
@@ -207,6 +208,8 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
 Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
   if (source.graphs.empty()) return Status::invalid("has no graph");
   OCTET_TRY(recipe.check().at("the recipe"));
+  for (const Graph& g : source.graphs)
+    OCTET_TRY(check_required(g));
   OCTET_TRY(refuse_quantized(source.main()));
   auto model = std::make_shared<Model>(source);
   FusionReport report;

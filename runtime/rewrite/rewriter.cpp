@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "kernels/required.hpp"
 #include "runtime/rewrite/patterns.hpp"
 
 namespace octet {
@@ -119,6 +120,7 @@ std::string FusionReport::to_string() const {
 }
 
 Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep) {
+  OCTET_TRY(check_required(g));
   Engine engine(g, keep);
   OCTET_ASSIGN(FusionReport report, engine.run(tables));
   remove_dead(g);

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <doctest/doctest.h>
 
+#include "quant/quantize.hpp"
+#include "runtime/executor.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "tests/support/mutate.hpp"
@@ -72,4 +74,27 @@ TEST_CASE("bad input: mutated models of every operator, planned and run") {
     const auto bytes = test::mutated(originals[static_cast<size_t>(i) % originals.size()], random);
     test::fuzz_run(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   }
+}
+
+TEST_CASE("bad input: an operator without an input it needs") {
+  int refused = 0;
+  for (const test::OpCase& c : test::all_cases()) {
+    const auto prepared = test::prepare(c, test::Form::float32);
+    if (!prepared.ok()) continue;
+    const Model whole = model_of(c, *prepared);
+    for (int slot = 0; slot < find_spec(c.kind)->inputs.min; ++slot) {
+      CAPTURE(c.name);
+      CAPTURE(slot);
+      Model m = whole;
+      m.main().nodes[0].inputs[static_cast<size_t>(slot)] = kNoValue;
+      const auto run = Executor::create(m, {});
+      REQUIRE(!run.ok());
+      CHECK(run.status().message().find("is absent") != std::string::npos);
+      const auto quantized = prepare(m, Recipe{});
+      REQUIRE(!quantized.ok());
+      CHECK(quantized.status().message().find("is absent") != std::string::npos);
+      ++refused;
+    }
+  }
+  CHECK(refused > 500);
 }
