@@ -232,7 +232,7 @@ KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
   t.hi = static_cast<int>(range.hi);
   for (size_t d = 0; d < 256; ++d) {
     const double x = -static_cast<double>(d) * step, e = std::exp(x);
-    t.exp[d] = static_cast<uint32_t>(e * Table::kOne + 0.5);
+    t.exp[d] = static_cast<uint32_t>(std::llrint(e * Table::kOne));
     for (size_t byte = 0; byte < 4; ++byte)
       t.exp_bytes[byte][d] = static_cast<uint8_t>(t.exp[d] >> (8 * byte));
     t.scaled[255 - d] = t.scaled[511 - d] = static_cast<float>(t.log ? x / static_cast<double>(b.scale) : e);
