@@ -286,6 +286,9 @@ Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
   if (!num.is_clamp()) return Status::declined("the fused activation is not a clamp");
   if (c.g.taps() >= kMaxTaps) return Status::declined(fmt::format("{} taps", c.g.taps()));
   if (c.g.empty() || c.g.pixels_in() == 0) return Status::declined("nothing to compute");
+  // A row of zeros as long as one of the input stands for padding.
+  constexpr int64_t kLongestRow = int64_t{1} << 24;
+  if (c.g.in[2] * c.g.in_channels > kLongestRow) return Status::declined("rows of over 16 million elements");
   if (num.form != Form::float32 && num.has_bias) {
     // Partial sums must stay inside int32: at most 255 taps of 255 * 255, twice (with the zero point).
     const auto* bias = static_cast<const int32_t*>(n.in[c.slots.bias].data);
