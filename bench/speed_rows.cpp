@@ -138,15 +138,15 @@ void elementwise(Rows& r) {
     within(r.of(kind, kMap), 0.1f, 4);
   r.of(LEAKY_RELU, kMap, kMap.to_string(), LeakyReluAttrs{.alpha = 0.1f});
   r.of(PRELU, kMap, "", [](GraphBuilder& b) { return std::vector{b.random({64}, 0, 0.5f)}; });
-  for (const OpKind kind : {ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, SQUARED_DIFFERENCE, POW, ATAN2, EQUAL,
-                            NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL}) {
+  for (const OpKind kind : {ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, SQUARED_DIFFERENCE, POW, ATAN2, FLOOR_DIV,
+                            FLOOR_MOD, EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL}) {
     SpeedRow& row = r.add(kind, kMap.to_string(), [&](GraphBuilder& b) {
       const ValueId x = b.input("x", kMap), y = b.input("y", kMap);
       const bool compares = kind == EQUAL || kind == NOT_EQUAL || kind == LESS || kind == LESS_EQUAL ||
                             kind == GREATER || kind == GREATER_EQUAL;
       b.output(b.op(kind, {x, y}, compares ? DType::boolean : DType::float32));
     });
-    if (kind == DIV || kind == POW) within(row, 0.5f, 2);
+    if (kind == DIV || kind == POW || kind == FLOOR_DIV || kind == FLOOR_MOD) within(row, 0.5f, 2);
   }
   for (const OpKind kind : {ADD, MUL})
     r.of(kind, kMap, "per channel,", [](GraphBuilder& b) { return std::vector{b.random({64}, 0.5f, 2)}; });
@@ -290,6 +290,12 @@ void groups(Rows& r) {
         [&](GraphBuilder& b) { b.output(bidirectional_lstm(b, b.input("x", cell.input()), cell, true)[0]); });
   r.add(UNKNOWN, "RNN: 16 steps, 64 units",
         [&](GraphBuilder& b) { b.output(rnn(b, b.input("x", cell.input()), cell)); });
+  r.add(SVDF, "rank 2, 64 units of 128 inputs, 8 steps", [](GraphBuilder& b) {
+    b.output(b.op(SVDF,
+                  {b.input("x", {1, 128}), b.random({128, 128}), b.random({128, 8}), b.random({64}),
+                   b.state("state", {1, 1024})},
+                  SvdfAttrs{.rank = 2}));
+  });
   r.add(UNKNOWN, "Layer norm: 128x256",
         [](GraphBuilder& b) { b.output(normalized(b, b.input("x", kRows), {1}, 256)); });
   r.add(UNKNOWN, "Instance norm: 28x28x64",
@@ -335,6 +341,17 @@ constexpr Reason kReasons[] = {
     {"Instance norm", "mean and variance keep 16 bits, so that their squares do not lose all others"},
 };
 
+// Operators with an int8 form that is no other work than their float form.
+constexpr OpKind kNoRow[] = {
+    // move nothing, or only say what the next operator reads
+    RESHAPE, SQUEEZE, EXPAND_DIMS, SHAPE, RANK, BROADCAST_ARGS,
+    // of booleans
+    LOGICAL_OR, LOGICAL_AND, LOGICAL_NOT, REDUCE_ANY, REDUCE_ALL, CAST, WHERE,
+    // run when the model is loaded
+    DENSIFY,
+    // one step of UNIDIRECTIONAL_SEQUENCE_LSTM, by the same kernel
+    LSTM};
+
 class Samples final : public SampleSource {
  public:
   Samples(const SpeedRow& row, int64_t count) : row_(row), count_(count) {}
@@ -376,6 +393,18 @@ std::vector<SpeedRow> speed_rows() {
     for (const Reason& reason : kReasons)
       if (row.name.starts_with(reason.row)) row.slower = reason.text;
   return std::move(r.rows);
+}
+
+std::vector<std::string_view> missing_rows(const std::vector<SpeedRow>& rows) {
+  std::vector<std::string_view> names;
+  for (int k = 0; k < kOpKindCount; ++k) {
+    const auto kind = static_cast<OpKind>(k);
+    const OpSpec* spec = find_spec(kind);
+    if (spec == nullptr || !spec->quant.has_int8 || std::ranges::find(kNoRow, kind) != std::end(kNoRow))
+      continue;
+    if (std::ranges::find(rows, kind, &SpeedRow::kind) == rows.end()) names.push_back(name_of(kind));
+  }
+  return names;
 }
 
 std::vector<Constant> inputs_for(const SpeedRow& row, const Graph& g) {

@@ -21,6 +21,9 @@ struct SpeedRow {
 
 std::vector<SpeedRow> speed_rows();
 
+// The operators that have an int8 form, work of their own in it, and no row.
+std::vector<std::string_view> missing_rows(const std::vector<SpeedRow>& rows);
+
 // The row's model with int8 activations, its inputs and outputs too, calibrated on random numbers.
 struct InInt8 {
   std::shared_ptr<const Model> model;

@@ -75,7 +75,7 @@ run_check() {
 
 test_native() {
   cmd_setup
-  build_tree build native
+  build_tree build native -Dbench=true
   run_programs native build
   # Sanitizers make gcc's own warnings unreliable, and they were errors in the normal build already.
   build_tree build-asan native -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=false \
