@@ -228,7 +228,7 @@ OpSpec make(OpKind kind, TensorRule in, int version_float, int version_int8, int
   s.inputs = {2, 2};
   s.infer = infer_broadcast;
   s.reference = {"reference", binary_reference};
-  s.fast = {{"octet", binary_table_octet}};
+  s.fast = {{"octet", binary_table_octet}, {"octet", binary_pairs_octet}};
   if (kind == OpKind::ADD || kind == OpKind::SUB) s.fast.push_back({"xnnpack", binary_xnnpack});
   s.fast.push_back({"octet", binary_quantized_octet});
   s.fast.push_back({"octet", binary_plain_octet});

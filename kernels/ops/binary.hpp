@@ -18,10 +18,12 @@ bool is_clamp(const Activation& act);       // none or a pair of bounds: not tan
 // Normative; every operator and type of this family.
 KernelResult binary_reference(const NodeDesc& n, ThreadPool& pool);
 
-// Fast kernels: loops over float32, int32 and int64; over 8 and 16 bits; a table for a known scalar operand.
+// Fast kernels: loops over float32, int32 and int64; over 8 and 16 bits; a table for a known scalar operand;
+// a table of all pairs of bytes.
 KernelResult binary_plain_octet(const NodeDesc& n, ThreadPool& pool);
 KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool& pool);
 KernelResult binary_table_octet(const NodeDesc& n, ThreadPool& pool);
+KernelResult binary_pairs_octet(const NodeDesc& n, ThreadPool& pool);
 KernelResult binary_xnnpack(const NodeDesc& n, ThreadPool& pool);
 
 }  // namespace octet

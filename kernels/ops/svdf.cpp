@@ -80,6 +80,13 @@ KernelResult create_float(const NodeDesc& n, const Sizes& s) {
   });
 }
 
+int64_t sum_of(const int8_t* w, int64_t n) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < n; ++i)
+    sum += w[i];
+  return sum;
+}
+
 // S: the state and the time weights' partner, int16 or int8. Each filter's newest value is rounded to the
 // state once; the sum over time is exact and rounded once at the output.
 template <class S>
@@ -103,6 +110,11 @@ KernelResult create_integer(const NodeDesc& n, const Sizes& s) {
   const double to_out = static_cast<double>(state.scale) * static_cast<double>(n.in[kTime].quant.scale()) /
                         static_cast<double>(out.scale);
   const QuantBounds bounds = bounds_of(n.attr<SvdfAttrs>().act, DType::int8, out);
+  // w . (x - z) = w . x - z sum(w): the sums of constant weights are known now.
+  std::vector<int64_t> sums;
+  if (n.in[kFeature].is_known())
+    for (int64_t f = 0; f < s.filters; ++f)
+      sums.push_back(sum_of(n.in[kFeature].as<int8_t>().data() + f * s.n, s.n));
   return make_kernel([=, has_bias = n.has_input(kBias)](const RunArgs& args) -> Status {
     for (int64_t b = 0; b < s.batch; ++b) {
       const int8_t* in = static_cast<const int8_t*>(args.in[kX]) + b * s.n;
@@ -112,9 +124,8 @@ KernelResult create_integer(const NodeDesc& n, const Sizes& s) {
         int64_t sum = has_bias ? static_cast<const int32_t*>(args.in[kBias])[u] : 0;
         for (int64_t f = u * s.rank; f < (u + 1) * s.rank; ++f) {
           const int8_t* w = static_cast<const int8_t*>(args.in[kFeature]) + f * s.n;
-          int64_t dot = 0;
-          for (int64_t i = 0; i < s.n; ++i)
-            dot += int32_t{w[i]} * (int32_t{in[i]} - static_cast<int32_t>(x.zero_point));
+          const int64_t weights = sums.empty() ? sum_of(w, s.n) : sums[static_cast<size_t>(f)];
+          const int64_t dot = dot_integer(w, in, s.n) - weights * x.zero_point;
           S* memory = past + f * s.memory;
           std::memmove(memory, memory + 1, static_cast<size_t>(s.memory - 1) * sizeof(S));
           memory[s.memory - 1] = saturate<S>(round_even(static_cast<double>(dot) * to_state));

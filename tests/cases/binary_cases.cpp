@@ -71,10 +71,6 @@ Attrs attrs_of(const Function& fn, Activation act = {}) {
   return a;
 }
 
-bool is_discontinuous(OpKind k) {
-  return k == OpKind::FLOOR_DIV || k == OpKind::FLOOR_MOD;
-}
-
 OpCase binary(const Function& fn, std::string name, Shape a, Shape b, Activation act = {}) {
   OpCase c{.name = std::move(name),
            .kind = fn.kind,
@@ -91,8 +87,6 @@ OpCase binary(const Function& fn, std::string name, Shape a, Shape b, Activation
       default: return v;
     }
   });
-  // A step in the function turns the last bit of a float division into a whole unit.
-  if (is_discontinuous(fn.kind)) c.int8 = false;
   c.uint8 = c.int8;
   return c;
 }
