@@ -123,7 +123,7 @@ OCTET_INLINE inline T plain(T x, T y) {
   if constexpr (kind == OpKind::MAXIMUM) return x > y ? x : y;
   if constexpr (kind == OpKind::MINIMUM) return x < y ? x : y;
   if constexpr (kind == OpKind::SQUARED_DIFFERENCE) return (x - y) * (x - y);
-  if constexpr (kind == OpKind::PRELU) return x >= 0 ? x : x * y;
+  if constexpr (kind == OpKind::PRELU) return x * (x >= 0 ? T{1} : y);  // no branch per element
 }
 
 template <class T, OpKind kind>
@@ -178,6 +178,15 @@ KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
     case OpKind::SQUARED_DIFFERENCE: fa = sa, fb = sb, fo = 1 / so; break;
     default: break;
   }
+  // Neither arithmetic nor rounding, as with the scales that the quantizer gives these two.
+  if ((n.kind == OpKind::MAXIMUM || n.kind == OpKind::MINIMUM) && qa == qb && qa == qo)
+    return dispatch<int8_t, uint8_t, int16_t>(
+        a.dtype, declined_type(a.dtype), [&](auto type) -> KernelResult {
+          using T = typename decltype(type)::type;
+          return block_kernel<T>(
+              n, plain_fn<T>(n.kind),
+              PlainParams<T>{std::numeric_limits<T>::min(), std::numeric_limits<T>::max()});
+        });
   QuantizedParams p{.za = static_cast<int>(qa.zero_point),
                     .zb = static_cast<int>(qb.zero_point),
                     .zo = static_cast<int>(qo.zero_point),

@@ -18,6 +18,8 @@ void look_up_scalar(const uint8_t* table, const uint8_t* in, uint8_t* out, size_
 
 #if defined(__x86_64__)
 
+#define OCTET_AVX2 __attribute__((target("avx2"), always_inline))
+
 // Bits 0-6 choose among 128 bytes held in two registers; bit 7 chooses which half of the table that is.
 [[gnu::target("avx512vbmi,avx512bw")]] void look_up_vbmi(const uint8_t* table, const uint8_t* in,
                                                          uint8_t* out, size_t n) {
@@ -31,35 +33,42 @@ void look_up_scalar(const uint8_t* table, const uint8_t* in, uint8_t* out, size_
   }
 }
 
-// Sixteen shuffles of sixteen bytes each. A shuffle gives 0 where bit 7 of its index is set. Going from slice
-// k to k + 1 subtracts 16 from the index with saturation below: an index that has become negative stays so.
-// To use each byte once, the slices hold table[k] ^ table[k - 1]: the XOR over slices 0..k is table[k].
+// Sixteen shuffles of sixteen bytes each by the low four bits of the index; the high four choose among them,
+// bit by bit, as in a knockout cup: a blend looks at bit 7 of each byte of its mask. Two registers at a time
+// share the loads of the table.
 [[gnu::target("avx2")]] void look_up_avx2(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n) {
-  __m256i slice[16];
-  __m128i before = _mm_setzero_si128();
-  for (int k = 0; k < 16; ++k) {
-    const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table + 16 * k));
-    // The first half of the table (k < 8) serves indices 0-127, the second half 128-255; each starts afresh.
-    slice[k] = _mm256_broadcastsi128_si256(k == 8 ? t : _mm_xor_si128(t, before));
-    before = t;
-  }
-  const __m256i step = _mm256_set1_epi8(16);
+  const __m256i four_bits = _mm256_set1_epi8(15);
   size_t i = 0;
-  for (; i + 32 <= n; i += 32) {
+  for (; i + 64 <= n; i += 64) {
     const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
-    __m256i a = x, b = _mm256_xor_si256(x, _mm256_set1_epi8(-128));
-    __m256i low = _mm256_setzero_si256(), high = low;
-    for (int k = 0; k < 8; ++k) {
-      low = _mm256_xor_si256(low, _mm256_shuffle_epi8(slice[k], a));
-      high = _mm256_xor_si256(high, _mm256_shuffle_epi8(slice[k + 8], b));
-      a = _mm256_subs_epi8(a, step);
-      b = _mm256_subs_epi8(b, step);
-    }
-    // An index with bit 7 set is negative from the start, so its `low` is 0; and the other way round.
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_or_si256(low, high));
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i + 32));
+    const __m256i lx = _mm256_and_si256(x, four_bits), ly = _mm256_and_si256(y, four_bits);
+    // Bits that cross from one byte to the next end up below bit 7.
+    const __m256i x4 = _mm256_slli_epi16(x, 3), x5 = _mm256_slli_epi16(x, 2), x6 = _mm256_add_epi8(x, x);
+    const __m256i y4 = _mm256_slli_epi16(y, 3), y5 = _mm256_slli_epi16(y, 2), y6 = _mm256_add_epi8(y, y);
+    struct Both {
+      __m256i x, y;
+    };
+    const auto row = [=](int k) OCTET_AVX2 {
+      const __m256i t =
+          _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table + 16 * k)));
+      return Both{_mm256_shuffle_epi8(t, lx), _mm256_shuffle_epi8(t, ly)};
+    };
+    const auto choose = [](Both a, Both b, __m256i mx, __m256i my) OCTET_AVX2 {
+      return Both{_mm256_blendv_epi8(a.x, b.x, mx), _mm256_blendv_epi8(a.y, b.y, my)};
+    };
+    const auto of4 = [=](int k) OCTET_AVX2 {
+      return choose(choose(row(k), row(k + 1), x4, y4), choose(row(k + 2), row(k + 3), x4, y4), x5, y5);
+    };
+    const Both low = choose(of4(0), of4(4), x6, y6), high = choose(of4(8), of4(12), x6, y6);
+    const Both all = choose(low, high, x, y);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), all.x);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i + 32), all.y);
   }
   look_up_scalar(table, in + i, out + i, n - i);
 }
+
+#undef OCTET_AVX2
 
 #elif defined(__aarch64__)
 

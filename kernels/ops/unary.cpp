@@ -136,7 +136,8 @@ KernelResult float_loop(const NodeDesc& n, ThreadPool&) {
     case OpKind::RELU_0_TO_1: return clamp_kernel(count, 0, 1);
     case OpKind::LEAKY_RELU: {
       const float alpha = n.attr<LeakyReluAttrs>().alpha;
-      return loop_kernel(count, [alpha](float x) OCTET_INLINE { return x < 0 ? alpha * x : x; });
+      // A choice of factors vectorizes; a choice of products would be a branch per element.
+      return loop_kernel(count, [alpha](float x) OCTET_INLINE { return x * (x < 0 ? alpha : 1.0f); });
     }
     case OpKind::HARD_SWISH:
       return loop_kernel(count, [](float x) OCTET_INLINE {
