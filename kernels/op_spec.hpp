@@ -313,6 +313,10 @@ const OpSpec* find_spec(OpKind kind);
 // The rule of a node of this kind.
 const QuantRule& quant_rule(const OpSpec& spec, const Node& node);
 
+// Every operator has the inputs and outputs that its kind cannot do without: rewrites and the quantizer read
+// them without asking. Error: names the operator and the first one missing.
+Status check_required(const Graph& g);
+
 // Check arity, then infer; what the planner, the reader's validation and the tests call.
 Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node);
 

@@ -45,6 +45,35 @@ const QuantRule& quant_rule(const OpSpec& spec, const Node& node) {
   return spec.quant;
 }
 
+namespace {
+
+// An error that names the first of the `least` that is not there.
+template <class There>
+Status all_there(std::string_view what, int least, There there) {
+  for (int i = 0; i < least; ++i)
+    if (!there(static_cast<size_t>(i))) return Status::corrupt(fmt::format("{} {} is absent", what, i));
+  return {};
+}
+
+}  // namespace
+
+Status check_required(const Graph& g) {
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const Node& n = g.nodes[i];
+    const OpSpec* spec = find_spec(n.kind);
+    if (spec == nullptr) continue;
+    const auto check = [&](std::string_view what, const std::vector<ValueId>& values, int least) -> Status {
+      OCTET_TRY(all_there(what, least, [&](size_t k) {
+                  return k < values.size() && values[k] != kNoValue;
+                }).at(fmt::format("{} '{}'", kind_name(n), node_name(g, static_cast<NodeId>(i)))));
+      return {};
+    };
+    OCTET_TRY(check("input", n.inputs, spec->inputs.min));
+    OCTET_TRY(check("output", n.outputs, spec->outputs.min));
+  }
+  return {};
+}
+
 Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node) {
   auto check = [](std::string_view what, size_t n, Arity a) -> Status {
     if (static_cast<int>(n) >= a.min && (a.max < 0 || static_cast<int>(n) <= a.max)) return {};
@@ -55,8 +84,7 @@ Result<InferredShapes> infer_shapes(const OpSpec& spec, const NodeDesc& node) {
   };
   OCTET_TRY(check("inputs", node.in.size(), spec.inputs));
   OCTET_TRY(check("outputs", node.out.size(), spec.outputs));
-  for (int i = 0; i < spec.inputs.min; ++i)
-    if (node.in[static_cast<size_t>(i)].absent) return Status::corrupt(fmt::format("input {} is absent", i));
+  OCTET_TRY(all_there("input", spec.inputs.min, [&](size_t i) { return !node.in[i].absent; }));
   for (const auto& tensors : {node.in, node.out})
     for (size_t i = 0; i < tensors.size(); ++i)
       if (tensors[i].quant.is_blockwise() && spec.kind != OpKind::CUSTOM &&

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "kernels/required.hpp"
+#include "kernels/op_spec.hpp"
 #include "quant/materialize.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"

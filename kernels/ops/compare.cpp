@@ -82,35 +82,81 @@ Bounds make_bounds(const Scales& s, bool or_equal) {
   return result;
 }
 
-struct ByteBounds {
-  Bounds less, less_equal;
-};
-
+// LESS and LESS_EQUAL, and what is true where these are not.
 template <OpKind kind, class T>
-void byte_block(const void* const* in, void* out, size_t n, const void* params) {
-  constexpr bool is_equality = kind == OpKind::EQUAL || kind == OpKind::NOT_EQUAL;
-  constexpr bool is_negated =
-      kind == OpKind::NOT_EQUAL || kind == OpKind::GREATER || kind == OpKind::GREATER_EQUAL;
-  constexpr bool or_equal = kind == OpKind::LESS_EQUAL || kind == OpKind::GREATER || is_equality;
+void order_block(const void* const* in, void* out, size_t n, const void* params) {
+  constexpr bool is_negated = kind == OpKind::GREATER || kind == OpKind::GREATER_EQUAL;
   constexpr size_t kChunk = 1024;
-  const auto& bounds = *static_cast<const ByteBounds*>(params);
-  const Bounds& first = or_equal ? bounds.less_equal : bounds.less;
-  const int all_below = first.all_below, none_below = bounds.less.all_below;
-  alignas(64) std::array<uint8_t, kChunk> above, not_above;
+  const auto& bounds = *static_cast<const Bounds*>(params);
+  constexpr int lo = std::numeric_limits<T>::min();
+  const auto last_below = static_cast<T>(std::max(bounds.all_below - 1, lo));
+  const uint8_t has_below = bounds.all_below > lo ? 1 : 0;
+  alignas(64) std::array<uint8_t, kChunk> above;
   for (size_t begin = 0; begin < n; begin += kChunk) {
     const size_t count = std::min(kChunk, n - begin);
     const T *a = static_cast<const T*>(in[0]) + begin, *b = static_cast<const T*>(in[1]) + begin;
     uint8_t* o = static_cast<uint8_t*>(out) + begin;
-    const T *low = reinterpret_cast<const T*>(above.data()),
-            *high = reinterpret_cast<const T*>(not_above.data());
-    look_up(first.bound, reinterpret_cast<const uint8_t*>(a), above.data(), count);
-    if constexpr (is_equality)
-      look_up(bounds.less.bound, reinterpret_cast<const uint8_t*>(a), not_above.data(), count);
+    const T* low = reinterpret_cast<const T*>(above.data());
+    look_up(bounds.bound, reinterpret_cast<const uint8_t*>(a), above.data(), count);
     element_loop(0, count, [=](size_t i) OCTET_INLINE {
-      uint8_t yes = static_cast<uint8_t>(b[i] > low[i]) | static_cast<uint8_t>(a[i] < all_below);
-      if constexpr (is_equality)
-        yes &= static_cast<uint8_t>(b[i] <= high[i]) & static_cast<uint8_t>(a[i] >= none_below);
+      const uint8_t yes =
+          static_cast<uint8_t>(b[i] > low[i]) | (static_cast<uint8_t>(a[i] <= last_below) & has_below);
       o[i] = is_negated ? yes ^ 1 : yes;
+    });
+  }
+}
+
+// Of two different scales few bytes stand for the same number, often the zero points alone: then they are
+// compared with, one by one. Of many, the partner of each byte of a is looked up.
+struct Equals {
+  static constexpr size_t kFew = 4;
+  size_t count = 0;
+  std::array<uint8_t, kFew> a{}, b{};
+  LookupTable partner, has_partner;
+};
+
+template <class T>
+Equals make_equals(const Scales& s) {
+  constexpr int lo = std::numeric_limits<T>::min(), hi = std::numeric_limits<T>::max();
+  Equals found;
+  for (int qa = lo; qa <= hi; ++qa)
+    for (int qb = lo; qb <= hi; ++qb) {
+      if (s.a * (qa - s.za) != s.b * (qb - s.zb)) continue;
+      const auto x = static_cast<uint8_t>(qa), y = static_cast<uint8_t>(qb);
+      if (found.count < Equals::kFew) found.a[found.count] = x, found.b[found.count] = y;
+      ++found.count;
+      found.partner.bytes[x] = y;
+      found.has_partner.bytes[x] = 1;
+    }
+  return found;
+}
+
+template <OpKind kind>
+void equality_block(const void* const* in, void* out, size_t n, const void* params) {
+  const Equals& equals = *static_cast<const Equals*>(params);
+  const auto *a = static_cast<const uint8_t*>(in[0]), *b = static_cast<const uint8_t*>(in[1]);
+  auto* o = static_cast<uint8_t*>(out);
+  constexpr uint8_t otherwise = kind == OpKind::NOT_EQUAL ? 1 : 0;
+  if (equals.count > Equals::kFew) {
+    constexpr size_t kChunk = 1024;
+    alignas(64) std::array<uint8_t, kChunk> partners, exist;
+    for (size_t begin = 0; begin < n; begin += kChunk) {
+      const size_t count = std::min(kChunk, n - begin);
+      look_up(equals.partner, a + begin, partners.data(), count);
+      look_up(equals.has_partner, a + begin, exist.data(), count);
+      const uint8_t *y = b + begin, *p = partners.data(), *e = exist.data();
+      uint8_t* z = o + begin;
+      element_loop(0, count, [=](size_t i) OCTET_INLINE {
+        z[i] = otherwise ^ (static_cast<uint8_t>(y[i] == p[i]) & e[i]);
+      });
+    }
+    return;
+  }
+  std::fill_n(o, n, otherwise);
+  for (size_t k = 0; k < equals.count; ++k) {
+    const uint8_t x = equals.a[k], y = equals.b[k];
+    element_loop(0, n, [=](size_t i) OCTET_INLINE {
+      o[i] ^= static_cast<uint8_t>(a[i] == x) & static_cast<uint8_t>(b[i] == y);
     });
   }
 }
@@ -122,17 +168,22 @@ KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
     return declined_type(is_byte(a.dtype) ? b.dtype : a.dtype);
   if (a.quant == b.quant) return Status::declined("of one scale: compared as they are");
   OCTET_ASSIGN(const Scales s, scales_of(a, b));
-  const bool is_signed = a.dtype == DType::int8;
-  const auto bounds_for = [&](bool or_equal) {
-    return is_signed ? make_bounds<int8_t>(s, or_equal) : make_bounds<uint8_t>(s, or_equal);
+  const auto run = [&](Broadcast::BlockFn fn, auto params) {
+    return make_kernel([plan = broadcast_of(n), fn, params](const RunArgs& args) -> Status {
+      const size_t bytes[] = {1, 1};
+      plan.run(args.pool, args.in.first(2), bytes, args.out[0], 1, fn, &params);
+      return {};
+    });
   };
-  return make_kernel(
-      [plan = broadcast_of(n), bounds = ByteBounds{bounds_for(false), bounds_for(true)},
-       fn = is_signed ? byte_block<kind, int8_t> : byte_block<kind, uint8_t>](const RunArgs& args) -> Status {
-        const size_t bytes[] = {1, 1};
-        plan.run(args.pool, args.in.first(2), bytes, args.out[0], 1, fn, &bounds);
-        return {};
-      });
+  return dispatch<int8_t, uint8_t>(a.dtype, declined_type(a.dtype), [&](auto type) -> KernelResult {
+    using T = typename decltype(type)::type;
+    if constexpr (kind == OpKind::EQUAL || kind == OpKind::NOT_EQUAL) {
+      return run(equality_block<kind>, make_equals<T>(s));
+    } else {
+      constexpr bool or_equal = kind == OpKind::LESS_EQUAL || kind == OpKind::GREATER;
+      return run(order_block<kind, T>, make_bounds<T>(s, or_equal));
+    }
+  });
 }
 
 template <OpKind kind>

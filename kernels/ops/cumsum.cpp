@@ -85,23 +85,26 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
   });
 }
 
+// Longer rows than this may leave int32; not every CPU can turn several int64 into floats at once.
+constexpr size_t kLongestRow = size_t{1} << 22;
+
 // The sums of consecutive elements, block by block: adding up depends on the element before, the rest is
 // done for many at once.
 template <class T, class Finish>
 void cumsum_row(const T* in, T* out, size_t n, int zero_point, bool exclusive, bool reverse, Finish finish) {
   constexpr size_t kBlock = 256;
-  std::array<int64_t, kBlock> sums;
-  int64_t acc = 0;
+  std::array<int32_t, kBlock> sums;
+  int32_t acc = 0;
   for (size_t done = 0; done < n; done += kBlock) {
     const size_t count = std::min(kBlock, n - done), first = reverse ? n - done - count : done;
     for (size_t k = 0; k < count; ++k) {
       const size_t i = reverse ? count - 1 - k : k;
-      const int64_t before = acc;
+      const int32_t before = acc;
       acc += in[first + i] - zero_point;
       sums[i] = exclusive ? before : acc;
     }
     T* y = out + first;
-    const int64_t* x = sums.data();
+    const int32_t* x = sums.data();
     element_loop(0, count, [=](size_t i) OCTET_INLINE { y[i] = finish(x[i]); });
   }
 }
@@ -112,7 +115,7 @@ std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const
   const int zero_in = static_cast<int>(from.zero_point), zero_out = static_cast<int>(to.zero_point);
   const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zero_out);
   const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zero_out);
-  const auto finish = [=](int64_t sum) OCTET_INLINE {
+  const auto finish = [=](auto sum) OCTET_INLINE {
     const float v = static_cast<float>(sum) * ratio;
     return static_cast<T>(round_small(std::min(std::max(v, lo), hi)) + zero_out);
   };
@@ -121,10 +124,11 @@ std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const
     const auto axes = integers_of(n.in[1]);
     return axes.ok() && normalize_axis((*axes)[0], s.rank()) == s.rank() - 1;
   }();
-  if (!is_last)
+  const size_t length = is_last ? static_cast<size_t>(s[-1]) : 0;
+  if (!is_last || length > kLongestRow)
     return cumsum_kernel<T, int64_t>(
         n, [=](T q) OCTET_INLINE { return static_cast<int64_t>(q - zero_in); }, finish);
-  const auto length = static_cast<size_t>(s[-1]), rows = static_cast<size_t>(s.elements(0, s.rank() - 1));
+  const auto rows = static_cast<size_t>(s.elements(0, s.rank() - 1));
   const auto& attrs = n.attr<CumsumAttrs>();
   return make_kernel(
       [=, exclusive = attrs.exclusive, reverse = attrs.reverse](const RunArgs& args) -> Status {

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <set>
 
-#include "kernels/required.hpp"
+#include "kernels/op_spec.hpp"
 #include "runtime/rewrite/patterns.hpp"
 
 namespace octet {

@@ -199,6 +199,23 @@ void add_comparisons(std::vector<OpCase>& cases) {
       c.uint8 = true;
       cases.push_back(c);
     }
+    // Scales of 1/128 and of twice that, where half of the bytes have a partner; then of 3/256, where only
+    // few have one, among them the zeros.
+    for (double step : {1.0 / 64, 0.0117}) {
+      std::vector<double> a, b;
+      for (int i = 0; i < 3000; ++i) {
+        a.push_back(i % 3 == 0 ? 0 : (i * 37 % 256 - 128) / 128.0);
+        b.push_back(i % 5 == 0 ? 0 : (i * 91 % 256 - 128) * step);
+      }
+      OpCase c{.name = fmt::format("bytes of 0.0078125 and {}", step),
+               .kind = kind,
+               .attrs = NoAttrs{},
+               .inputs = {given({3000}, a, DType::float32, false), given({3000}, b, DType::float32, false)},
+               .outputs = {DType::boolean}};
+      c.oracle = each(f);
+      c.uint8 = true;
+      cases.push_back(c);
+    }
     for (DType t : {DType::int32, DType::int64}) {
       OpCase c = integers(kind, NoAttrs{}, t, {-3, 0, 5, 7, -1}, {-3, 1, 5, -7, 0}, f);
       c.outputs = {DType::boolean};
