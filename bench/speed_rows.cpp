@@ -338,6 +338,7 @@ constexpr Reason kReasons[] = {
      "16-bit gates, rounded twice per step as the specification asks; the product with the state is one row"},
     {"BIDIRECTIONAL_SEQUENCE_LSTM",
      "16-bit gates, rounded twice per step as the specification asks; the product with the state is one row"},
+    {"SVDF", "each filter's newest value is rounded to the state in double, one at a time"},
     {"Instance norm", "mean and variance keep 16 bits, so that their squares do not lose all others"},
 };
 

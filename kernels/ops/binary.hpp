@@ -26,4 +26,13 @@ KernelResult binary_table_octet(const NodeDesc& n, ThreadPool& pool);
 KernelResult binary_pairs_octet(const NodeDesc& n, ThreadPool& pool);
 KernelResult binary_xnnpack(const NodeDesc& n, ThreadPool& pool);
 
+// What the loops over quantized elements know.
+struct QuantizedParams {
+  int za = 0, zb = 0, zo = 0;
+  float a = 1, b = 1, o = 1;  // factors of each operation in binary_octet.cpp
+  float lo = 0, hi = 0;       // bounds of the result before the zero point is added
+};
+// A loop with intrinsics where the compiler's own is slower; otherwise nothing.
+Broadcast::BlockFn byte_product_fn(OpKind kind, DType type, const QuantizedParams& p);
+
 }  // namespace octet

@@ -27,12 +27,6 @@ std::unique_ptr<Kernel> block_kernel(const NodeDesc& n, Broadcast::BlockFn fn, c
 // Below, filling a table of all pairs costs as much as hundreds of runs.
 constexpr int64_t kWorthTable = 1024;
 
-struct QuantizedParams {
-  int za = 0, zb = 0, zo = 0;
-  float a = 1, b = 1, o = 1;  // factors of each operation below
-  float lo = 0, hi = 0;       // bounds of the result before the zero point is added
-};
-
 struct Sum {  // a = s_a / s_o, b = +-s_b / s_o
   OCTET_INLINE static float of(float x, float y, const QuantizedParams& p) { return x * p.a + y * p.b; }
 };
@@ -57,10 +51,10 @@ struct Smaller {
     return u < v ? u : v;
   }
 };
-struct SquaredDifference {  // a = s_a, b = s_b, o = 1 / s_o
+struct SquaredDifference {  // a = s_a / sqrt(s_o), b = s_b / sqrt(s_o)
   OCTET_INLINE static float of(float x, float y, const QuantizedParams& p) {
     const float d = x * p.a - y * p.b;
-    return d * d * p.o;
+    return d * d;
   }
 };
 struct Prelu {  // a = s_a / s_o, o = s_a s_b / s_o
@@ -175,7 +169,7 @@ KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
     case OpKind::MUL:
     case OpKind::PRELU: fo = sa * sb / so; break;
     case OpKind::DIV: fo = sa / (sb * so); break;
-    case OpKind::SQUARED_DIFFERENCE: fa = sa, fb = sb, fo = 1 / so; break;
+    case OpKind::SQUARED_DIFFERENCE: fa = sa / std::sqrt(so), fb = sb / std::sqrt(so); break;
     default: break;
   }
   // Neither arithmetic nor rounding, as with the scales that the quantizer gives these two.
@@ -200,7 +194,8 @@ KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
   p.hi = static_cast<float>(bounds.hi - p.zo);
   return dispatch<int8_t, uint8_t, int16_t>(a.dtype, declined_type(a.dtype), [&](auto type) -> KernelResult {
     using T = typename decltype(type)::type;
-    const Broadcast::BlockFn fn = quantized_fn<T>(n.kind);
+    Broadcast::BlockFn fn = byte_product_fn(n.kind, a.dtype, p);
+    if (fn == nullptr) fn = quantized_fn<T>(n.kind);
     if (fn == nullptr) return Status::declined("no loop");
     return block_kernel<T>(n, fn, p);
   });

@@ -42,6 +42,18 @@ CopyUnits copier_of(int64_t unit) {
   }
 }
 
+// `n` times the same unit, one after the other: what is there already is copied behind itself.
+void repeat(int64_t unit, const std::byte* src, std::byte* dst, int64_t n) {
+  const auto all = static_cast<size_t>(unit * n);
+  auto done = static_cast<size_t>(unit);
+  std::memcpy(dst, src, done);
+  while (done < all) {
+    const size_t more = std::min(done, all - done);
+    std::memcpy(dst + done, dst, more);
+    done += more;
+  }
+}
+
 // A table that is an arithmetic progression becomes a step.
 void straighten(SourceAxis& a, int64_t& base) {
   if (a.table.empty() || a.table[0] == kFromFill) return;
@@ -58,6 +70,7 @@ void straighten(SourceAxis& a, int64_t& base) {
 
 void copy_strided(int64_t unit, const std::byte* src, int64_t src_step, std::byte* dst, int64_t dst_step,
                   int64_t n) {
+  if (src_step == 0 && dst_step == unit && n > 0) return repeat(unit, src, dst, n);
   if (const CopyUnits copy = copier_of(unit); copy != nullptr) return copy(src, src_step, dst, dst_step, n);
   for (int64_t i = 0; i < n; ++i)
     std::memcpy(dst + i * dst_step, src + i * src_step, static_cast<size_t>(unit));
