@@ -53,8 +53,7 @@ KernelResult create_zeros(const NodeDesc& n, ThreadPool&) {
       std::memset(dst, static_cast<int>(zero[0]), static_cast<size_t>(count) * element);
       return {};
     }
-    for (int64_t i = 0; i < count; ++i)
-      std::memcpy(dst + i * static_cast<int64_t>(element), zero.data(), element);
+    copy_strided(static_cast<int64_t>(element), zero.data(), 0, dst, static_cast<int64_t>(element), count);
     return {};
   });
 }
@@ -167,10 +166,12 @@ KernelResult create_one_hot(const NodeDesc& n, ThreadPool&) {
       [=, depth = int64_t{n.out[0].shape[axis]}, type = n.in[0].dtype](const RunArgs& args) -> Status {
         const IndexReader index{type, args.in[0]};
         auto* dst = static_cast<std::byte*>(args.out[0]);
+        const auto e = static_cast<int64_t>(element);
+        copy_strided(e, static_cast<const std::byte*>(args.in[3]), 0, dst, e, outer * depth * inner);
         for (int64_t o = 0; o < outer; ++o)
-          for (int64_t d = 0; d < depth; ++d)
-            for (int64_t i = 0; i < inner; ++i, dst += element)
-              std::memcpy(dst, args.in[index[o * inner + i] == d ? 2 : 3], element);
+          for (int64_t i = 0; i < inner; ++i)
+            if (const int64_t d = index[o * inner + i]; d >= 0 && d < depth)
+              std::memcpy(dst + ((o * depth + d) * inner + i) * e, args.in[2], element);
         return {};
       });
 }
