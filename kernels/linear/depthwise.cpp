@@ -23,6 +23,11 @@ bool fits_bytes(const NodeDesc& n, const Convolution& c) {
   return true;
 }
 
+// Neighbouring output pixels read the same input pixels, one tap later.
+bool neighbours_share(const Geometry& g) {
+  return g.stride[2] == 1 && g.dilation[2] == 1 && g.kernel[2] > 1;
+}
+
 // The taps of neighbouring output pixels lie at equal distances, so one list of offsets serves a whole run of
 // pixels. Where the window leaves the input, taps read from a row of zero points instead: the inner loop has
 // no branches. With a multiplier, every input channel is first repeated as often as it has outputs.
@@ -48,8 +53,18 @@ class Depthwise final : public Kernel {
       pack<int8_t>(n, channels);
     else
       pack<uint8_t>(n, channels);
-    if (quads_ && g.stride[2] == 1 && g.dilation[2] == 1) pack_pairs(n, channels);
     row_ = is_float_ ? k.f32 : quads_ ? k.s8_quads : c_.num.form == Form::int8 ? k.s8 : k.u8;
+    pair_row_ = is_float_                   ? nullptr
+                : quads_                    ? k.s8_quad_pairs
+                : c_.num.form == Form::int8 ? k.s8_pairs
+                                            : k.u8_pairs;
+    if (pair_row_ == nullptr || !neighbours_share(g)) return;
+    if (quads_)
+      pack_pairs<int8_t, int8_t>(n, channels);
+    else if (c_.num.form == Form::int8)
+      pack_pairs<int8_t, int16_t>(n, channels);
+    else
+      pack_pairs<uint8_t, int16_t>(n, channels);
   }
 
   size_t workspace_bytes() const override {
@@ -103,18 +118,23 @@ class Depthwise final : public Kernel {
     }
   }
 
-  // Two neighbouring pixels of stride 1 read kernel width + 1 input pixels of a row: fours of these have
-  // weights for the first pixel and, one tap later, for the second.
+  // Two neighbouring pixels of stride 1 read kernel width + 1 input pixels of a row. Of these, as many as are
+  // multiplied together have weights for the first pixel and, one tap later, for the second.
+  template <class T, class Packed>
   void pack_pairs(const NodeDesc& n, int64_t channels) {
     const Geometry& g = c_.g;
-    const auto* w = static_cast<const int8_t*>(n.in[c_.slots.w].data);
-    fours_ = (g.kernel[2] + 1 + 3) / 4;
-    if (g.kernel[1] * fours_ * 4 >= kMaxTaps) {
-      fours_ = 0;
+    const auto* w = static_cast<const T*>(n.in[c_.slots.w].data);
+    const int64_t together = quads_ ? 4 : 2;
+    columns_ = (g.kernel[2] + 1 + together - 1) / together * together;
+    if (g.kernel[1] * columns_ >= kMaxTaps) {
+      columns_ = 0;
       return;
     }
-    pair_weights_.assign(static_cast<size_t>(channels / kLanes * pair_block_bytes()), std::byte{0});
-    for (int64_t c = 0; c < g.out_channels; ++c)
+    pair_block_bytes_ = static_cast<size_t>(g.kernel[1] * columns_ * 2 * kLanes) * sizeof(Packed);
+    pair_weights_.assign(static_cast<size_t>(channels / kLanes) * pair_block_bytes_, std::byte{0});
+    for (int64_t c = 0; c < g.out_channels; ++c) {
+      auto* packed = reinterpret_cast<Packed*>(pair_weights_.data() +
+                                               static_cast<size_t>(c / kLanes) * pair_block_bytes_);
       for (int64_t kh = 0; kh < g.kernel[1]; ++kh)
         for (int64_t i = 0; i <= g.kernel[2]; ++i)
           for (int64_t second : {0, 1}) {
@@ -122,24 +142,23 @@ class Depthwise final : public Kernel {
             if (kw < 0 || kw >= g.kernel[2]) continue;
             const int32_t v =
                 w[(kh * g.kernel[2] + kw) * g.out_channels + c] - c_.num.w_zero[static_cast<size_t>(c)];
-            const int64_t four = kh * fours_ + i / 4;
-            pair_weights_[static_cast<size_t>(c / kLanes * pair_block_bytes() +
-                                              ((four * 2 + second) * kLanes + c % kLanes) * 4 + i % 4)] =
-                static_cast<std::byte>(v);
+            const int64_t group = (kh * columns_ + i) / together;
+            packed[((group * 2 + second) * kLanes + c % kLanes) * together + i % together] =
+                static_cast<Packed>(v);
           }
+    }
   }
-  int64_t pair_block_bytes() const { return c_.g.kernel[1] * fours_ * 2 * kLanes * 4; }
 
   // Offsets of the input pixels that output pixels (oh, ow) and (oh, ow + 1) read.
   void fill_pair_offsets(int64_t oh, int64_t ow, const std::byte* image, ptrdiff_t* offsets) const {
     const Geometry& g = c_.g;
     for (int64_t kh = 0; kh < g.kernel[1]; ++kh) {
       const auto ih = g.source(1, oh, kh);
-      for (int64_t i = 0; i < fours_ * 4; ++i) {
-        // Those that make the number a multiple of four have zero weights.
+      for (int64_t i = 0; i < columns_; ++i) {
+        // Those that fill up the last group have zero weights.
         const int64_t iw = ow - g.pad_before[2] + std::min(i, g.kernel[2]);
         const std::byte* from = ih ? image + (*ih * g.in[2] + iw) * pixel_bytes() : zeros_.data();
-        offsets[kh * fours_ * 4 + i] =
+        offsets[kh * columns_ + i] =
             static_cast<ptrdiff_t>(reinterpret_cast<intptr_t>(from) - reinterpret_cast<intptr_t>(image));
       }
     }
@@ -203,15 +222,14 @@ class Depthwise final : public Kernel {
     ptrdiff_t offsets[kMaxTaps];
     const auto run = [&](int64_t from, int64_t count) {
       if (count <= 0) return;
-      if (fours_ != 0 && count >= 2) {
+      if (columns_ != 0 && count >= 2) {
         fill_pair_offsets(oh, from, image, offsets);
-        const int64_t even = count / 2 * 2, taps = g.kernel[1] * fours_ * 4;
-        const auto block = static_cast<size_t>(pair_block_bytes());
+        const int64_t even = count / 2 * 2;
         for (int64_t c = 0; c < g.out_channels; c += kLanes) {
           DepthwiseRow r = part(c, from, even, image, out, offsets);
-          r.taps = taps;
-          r.weights = pair_weights_.data() + static_cast<size_t>(c / kLanes) * block;
-          depthwise_kernels().s8_pairs(r);
+          r.taps = g.kernel[1] * columns_;
+          r.weights = pair_weights_.data() + static_cast<size_t>(c / kLanes) * pair_block_bytes_;
+          pair_row_(r);
         }
         from += even;
         count -= even;
@@ -267,11 +285,13 @@ class Depthwise final : public Kernel {
   int64_t multiplier_ = 1, taps_ = 0;
   size_t element_ = 1;
   bool is_float_ = false;
-  bool quads_ = false;  // weights are bytes, four taps together
-  int64_t fours_ = 0;   // of input pixels in a row of the kernel for pairs; 0: it is not used
+  bool quads_ = false;   // weights are bytes, four taps together
+  int64_t columns_ = 0;  // input pixels in a row of the kernel for pairs; 0: it is not used
+  size_t pair_block_bytes_ = 0;
   std::vector<std::byte> zeros_, weights_, pair_weights_, bias_;
   std::vector<float> scale_;
   void (*row_)(const DepthwiseRow&) = nullptr;
+  void (*pair_row_)(const DepthwiseRow&) = nullptr;
 };
 
 }  // namespace
@@ -300,7 +320,10 @@ Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
 }
 
 bool has_fast_depthwise(const Convolution& c) {
-  return c.num.form == Form::int8 && depthwise_kernels().s8_quads != nullptr;
+  const DepthwiseKernels& k = depthwise_kernels();
+  if (c.num.form == Form::int8 && k.s8_quads != nullptr) return true;
+  return neighbours_share(c.g) && ((c.num.form == Form::int8 && k.s8_pairs != nullptr) ||
+                                   (c.num.form == Form::uint8 && k.u8_pairs != nullptr));
 }
 
 KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c) {

@@ -147,6 +147,31 @@ OCTET_AVX2 void avx2(const DepthwiseRow& r) {
   }
 }
 
+// The bytes of two taps are widened once for both pixels of a pair.
+template <class T>
+OCTET_AVX2 void avx2_pairs(const DepthwiseRow& r) {
+  const auto* bias = static_cast<const __m256i*>(r.bias);
+  for (int64_t p = 0; p < r.pixels; p += 2) {
+    const std::byte* base = r.base + p * r.step;
+    const auto* w = static_cast<const __m256i*>(r.weights);
+    __m256i lo0 = _mm256_loadu_si256(bias), hi0 = _mm256_loadu_si256(bias + 1), lo1 = lo0, hi1 = hi0;
+    for (int64_t t = 0; t < r.taps; t += 2, w += 4) {
+      const __m128i x0 = _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r.offsets[t]));
+      const __m128i x1 = _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + r.offsets[t + 1]));
+      const __m256i lo = widen<T>(_mm_unpacklo_epi8(x0, x1)), hi = widen<T>(_mm_unpackhi_epi8(x0, x1));
+      lo0 = _mm256_add_epi32(lo0, _mm256_madd_epi16(lo, _mm256_loadu_si256(w)));
+      hi0 = _mm256_add_epi32(hi0, _mm256_madd_epi16(hi, _mm256_loadu_si256(w + 1)));
+      lo1 = _mm256_add_epi32(lo1, _mm256_madd_epi16(lo, _mm256_loadu_si256(w + 2)));
+      hi1 = _mm256_add_epi32(hi1, _mm256_madd_epi16(hi, _mm256_loadu_si256(w + 3)));
+    }
+    std::byte* out = r.out + p * r.out_step;
+    store<T>(requantize8(lo0, r.requant.scale, r.requant), requantize8(hi0, r.requant.scale + 8, r.requant),
+             r, out);
+    store<T>(requantize8(lo1, r.requant.scale, r.requant), requantize8(hi1, r.requant.scale + 8, r.requant),
+             r, out + r.out_step);
+  }
+}
+
 // Two pixels at a time, so that four independent sums hide the latency of the multiply-adds.
 OCTET_AVX2 void avx2_float(const DepthwiseRow& r) {
   const auto* bias = static_cast<const float*>(r.bias);
@@ -192,7 +217,11 @@ const DepthwiseKernels& depthwise_kernels() {
 #endif
 #if defined(__x86_64__) || defined(__i386__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      k = {avx2<int8_t>, avx2<uint8_t>, avx2_float};
+      k = {.s8 = avx2<int8_t>,
+           .u8 = avx2<uint8_t>,
+           .f32 = avx2_float,
+           .s8_pairs = avx2_pairs<int8_t>,
+           .u8_pairs = avx2_pairs<uint8_t>};
     add_vnni_depthwise(k);
 #endif
     return k;

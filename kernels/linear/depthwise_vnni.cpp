@@ -205,10 +205,10 @@ void add_vnni_depthwise(DepthwiseKernels& k) {
   if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
     k.s8_quads = avx512_quads;
-    k.s8_pairs = avx512_pairs;
+    k.s8_quad_pairs = avx512_pairs;
   } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni")) {
     k.s8_quads = avx_quads;
-    k.s8_pairs = avx_pairs;
+    k.s8_quad_pairs = avx_pairs;
   }
 }
 

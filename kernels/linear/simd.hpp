@@ -62,9 +62,12 @@ struct DepthwiseKernels {
   // int8 with int8 weights in the order of depthwise_quad_index(), taps a multiple of four; multiplies x +
   // 128. nullptr where the CPU has no such instruction.
   void (*s8_quads)(const DepthwiseRow&) = nullptr;
-  // The same for pairs of neighbouring pixels that read the same four taps: after the weights of each four
-  // for the first pixel of a pair come those for the second. `pixels` is even.
-  void (*s8_pairs)(const DepthwiseRow&) = nullptr;
+  // For pairs of neighbouring pixels that read the same taps: after the weights of each four (`quads`) or two
+  // taps for the first pixel of a pair come those for the second. `pixels` is even. nullptr where there is
+  // none.
+  void (*s8_quad_pairs)(const DepthwiseRow&) = nullptr;
+  void (*s8_pairs)(const DepthwiseRow&) = nullptr;  // int16 weights, as for s8
+  void (*u8_pairs)(const DepthwiseRow&) = nullptr;
 };
 const DepthwiseKernels& depthwise_kernels();
 // Fills in what multiplies bytes, where this CPU can.
