@@ -64,7 +64,8 @@ KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
 
 // XNNPACK's depthwise kernels end at 25 taps and have no multiplier; beyond, it multiplies one group at a
 // time as a matrix. With a few outputs per group that is 3 to 25 times slower than our own kernel, with eight
-// or more it is faster. On x86 our own is ahead from 5x5 on.
+// or more it is faster. On x86 our own is ahead from 5x5 on, and
+// wherever neighbouring pixels share what they read.
 #if defined(__x86_64__) || defined(__i386__)
 constexpr int64_t kXnnpackTaps = 9;
 #else
