@@ -57,13 +57,22 @@ void measure(benchmark::State& state, Contender& c) {
   }
 }
 
+// Google Benchmark 1.8 gave this another name.
+template <class Run>
+bool was_skipped(const Run& r) {
+  if constexpr (requires { r.error_occurred; })
+    return r.error_occurred;
+  else
+    return static_cast<bool>(r.skipped);
+}
+
 // Keeps the fastest repetition of each benchmark: what disturbs a run only ever makes it slower.
 class Fastest final : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& r : runs) {
-      if (r.run_type != Run::RT_Iteration || r.error_occurred) continue;
+      if (r.run_type != Run::RT_Iteration || was_skipped(r)) continue;
       double& best = best_[r.run_name.function_name];
       const double time = r.GetAdjustedRealTime();
       best = best == 0 ? time : std::min(best, time);
