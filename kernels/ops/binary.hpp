@@ -32,7 +32,9 @@ struct QuantizedParams {
   float a = 1, b = 1, o = 1;  // factors of each operation in binary_octet.cpp
   float lo = 0, hi = 0;       // bounds of the result before the zero point is added
 };
-// A loop with intrinsics where the compiler's own is slower; otherwise nothing.
+// The loop over quantized elements of a type; nullptr where the kind has none.
+Broadcast::BlockFn portable_quantized_fn(OpKind kind, DType type);
+// One with intrinsics and the same bits, where the compiler's own is slower; otherwise nullptr.
 Broadcast::BlockFn byte_product_fn(OpKind kind, DType type, const QuantizedParams& p);
 
 }  // namespace octet

@@ -61,7 +61,7 @@ struct Prelu {  // a = s_a / s_o, o = s_a s_b / s_o
   OCTET_INLINE static float of(float x, float y, const QuantizedParams& p) {
     // One of the terms is 0. A choice between them would be compiled to a branch per element.
     const float up = x > 0 ? x : 0, down = x < 0 ? x : 0;
-    return up * p.a + down * (y * p.o);
+    return up * p.a + down * y * p.o;
   }
 };
 
@@ -152,6 +152,15 @@ Broadcast::BlockFn plain_fn(OpKind kind) {
 
 }  // namespace
 
+Broadcast::BlockFn portable_quantized_fn(OpKind kind, DType type) {
+  switch (type) {
+    case DType::int8: return quantized_fn<int8_t>(kind);
+    case DType::uint8: return quantized_fn<uint8_t>(kind);
+    case DType::int16: return quantized_fn<int16_t>(kind);
+    default: return nullptr;
+  }
+}
+
 KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
   if (b.dtype != a.dtype || out.dtype != a.dtype) return Status::declined("mixed types");
@@ -192,12 +201,11 @@ KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
   const QuantBounds bounds = bounds_of(act, out.dtype, qo);
   p.lo = static_cast<float>(bounds.lo - p.zo);
   p.hi = static_cast<float>(bounds.hi - p.zo);
+  Broadcast::BlockFn fn = byte_product_fn(n.kind, a.dtype, p);
+  if (fn == nullptr) fn = portable_quantized_fn(n.kind, a.dtype);
+  if (fn == nullptr) return Status::declined("no loop");
   return dispatch<int8_t, uint8_t, int16_t>(a.dtype, declined_type(a.dtype), [&](auto type) -> KernelResult {
-    using T = typename decltype(type)::type;
-    Broadcast::BlockFn fn = byte_product_fn(n.kind, a.dtype, p);
-    if (fn == nullptr) fn = quantized_fn<T>(n.kind);
-    if (fn == nullptr) return Status::declined("no loop");
-    return block_kernel<T>(n, fn, p);
+    return block_kernel<typename decltype(type)::type>(n, fn, p);
   });
 }
 

@@ -71,12 +71,18 @@ inline Result<Rows> rows_of(const NodeDesc& n, int input, int64_t columns) {
   return r;
 }
 
-// Sums of int8 products: int32 for int8 data (|sum| <= 2^14 * columns), int64 for int16 data.
+// Sums of int8 products. Of int8 data in int32, which holds 2^17 of them, so block by block.
 inline int64_t dot_integer(const int8_t* w, const int8_t* x, int64_t n) {
-  int32_t sum = 0;
-  for (int64_t i = 0; i < n; ++i)
-    sum += int32_t{w[i]} * int32_t{x[i]};
-  return sum;
+  constexpr int64_t kBlock = int64_t{1} << 16;
+  int64_t total = 0;
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    const int64_t end = std::min(n, begin + kBlock);
+    int32_t sum = 0;
+    for (int64_t i = begin; i < end; ++i)
+      sum += int32_t{w[i]} * int32_t{x[i]};
+    total += sum;
+  }
+  return total;
 }
 inline int64_t dot_integer(const int8_t* w, const int16_t* x, int64_t n) {
   int64_t sum = 0;

@@ -199,8 +199,8 @@ void add_comparisons(std::vector<OpCase>& cases) {
       c.uint8 = true;
       cases.push_back(c);
     }
-    // Scales of 1/128 and of twice that, where half of the bytes have a partner; then of 3/256, where only
-    // few have one, among them the zeros.
+    // Scales of 1/128 and of twice that, where half of the bytes have a partner; then of 0.0117, where only
+    // the zeros have one.
     for (double step : {1.0 / 64, 0.0117}) {
       std::vector<double> a, b;
       for (int i = 0; i < 3000; ++i) {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernels/broadcast.hpp"
+#include "kernels/ops/binary.hpp"
 #include "kernels/ops/lookup.hpp"
 #include "tests/kernels/node_runner.hpp"
 
@@ -250,6 +251,39 @@ TEST_CASE("spectrum of a real image") {
                {RawTensor::of<float>({2}, {3, 4, -5, 12}, {}, DType::complex64)},
                {like(DType::float32)}};
   a.expect<float>({5, 13});
+}
+
+// All machines shall give the same bytes.
+template <class T>
+void check_products(OpKind kind, DType type, const QuantizedParams& p) {
+  const Broadcast::BlockFn fn = byte_product_fn(kind, type, p);
+  if (fn == nullptr) {
+    MESSAGE("SKIPPED: this CPU multiplies bytes in the portable loop");
+    return;
+  }
+  std::vector<T> a, b;
+  for (int x = 0; x < 256; ++x)
+    for (int y = 0; y < 256; ++y)
+      a.push_back(static_cast<T>(x)), b.push_back(static_cast<T>(y));
+  a.pop_back(), b.pop_back();  // not a multiple of any vector
+  std::vector<T> out(a.size()), portable(a.size());
+  const void* in[] = {a.data(), b.data()};
+  fn(in, out.data(), out.size(), &p);
+  portable_quantized_fn(kind, type)(in, portable.data(), portable.size(), &p);
+  CHECK(out == portable);
+}
+
+TEST_CASE("products of bytes by intrinsics have the bits of the portable loop") {
+  for (const OpKind kind : {OpKind::MUL, OpKind::PRELU, OpKind::SQUARED_DIFFERENCE}) {
+    // Factors that are powers of two make ties.
+    for (const float o : {0.0117f, 0.125f}) {
+      QuantizedParams p{
+          .za = 3, .zb = -7, .zo = 5, .a = 0.25f, .b = o, .o = o, .lo = -128 - 5, .hi = 120 - 5};
+      check_products<int8_t>(kind, DType::int8, p);
+      p = {.za = 130, .zb = 121, .zo = 5, .a = 0.25f, .b = o, .o = o, .lo = 0 - 5, .hi = 250 - 5};
+      check_products<uint8_t>(kind, DType::uint8, p);
+    }
+  }
 }
 
 }  // namespace octet::test

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "kernels/op_spec.hpp"
+#include "kernels/ops/matvec.hpp"
 #include "kernels/quant_math.hpp"
 
 namespace octet {
@@ -255,6 +256,12 @@ TEST_CASE("state that is not a variable is refused") {
   CHECK(infer_shapes(*find_spec(OpKind::SVDF), n).ok());
   in[4].shape = {1, 5};
   CHECK(infer_shapes(*find_spec(OpKind::SVDF), n).status().message() == "state 's' is 1x5, not 6 elements");
+}
+
+TEST_CASE("sums of products of bytes are exact beyond int32") {
+  const std::vector<int8_t> least(200001, -128), most(200001, 127);
+  CHECK(dot_integer(least.data(), least.data(), 200001) == int64_t{200001} * 16384);
+  CHECK(dot_integer(least.data(), most.data(), 200001) == int64_t{200001} * -16256);
 }
 
 }  // namespace octet
