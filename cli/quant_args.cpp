@@ -37,6 +37,7 @@ Result<Recipe> RecipeArgs::recipe() const {
   if (block >= 0) r.block = block;
   if (no_equalize) r.equalize = false;
   if (no_spare_channels) r.spare_channels = false;
+  if (no_balance) r.balance = false;
   if (!rounding.empty()) {
     OCTET_ASSIGN(r.rounding, rounding_of(rounding));
   }
@@ -58,6 +59,9 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
 
 void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   add_calibration_recipe(app, args);
+  app.add_flag(
+      "--no-balance", args.no_balance,
+      "Don't rescale channels of activations by what they hold on the data (never done with --stats)");
   app.add_option(
          "--scheme", args.scheme,
          "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "

@@ -10,6 +10,7 @@
 #include "cli/quality.hpp"
 #include "cli/quant_args.hpp"
 #include "cli/report.hpp"
+#include "quant/balance.hpp"
 #include "quant/quantize.hpp"
 
 namespace octet {
@@ -75,17 +76,19 @@ class Quantizer {
 
   // Statistics that were given belong to one prepared model: there is nothing to choose then.
   Result<QuantizeRun> quantize_all(PreparedModel prepared) {
-    const Finish finish = [this](const PreparedModel& p, const Calibration& c, const Recipe& r) {
-      return quantize_once(p, c, r);
-    };
     if (!args_.stats.empty()) {
       OCTET_ASSIGN(Calibration given, given_statistics());
       held_out_ = 0;  // nobody knows what the statistics were made from
-      OCTET_ASSIGN(QuantizeResult result, finish(prepared, given, recipe_));
+      OCTET_ASSIGN(QuantizeResult result, quantize_once(prepared, given, recipe_));
       return QuantizeRun{recipe_, std::move(prepared), std::move(given), std::move(result)};
     }
-    return quantize_better(
-        *source_, std::move(prepared), recipe_, [this](const PreparedModel& p) { return gather(p); }, finish);
+    QuantizeSteps steps;
+    steps.balance = [this](const PreparedModel& p) { return balanced(p); };
+    steps.calibrate = [this](const PreparedModel& p) { return gather(p); };
+    steps.finish = [this](const PreparedModel& p, const Calibration& c, const Recipe& r) {
+      return quantize_once(p, c, r);
+    };
+    return quantize_better(*source_, std::move(prepared), recipe_, steps);
   }
 
   Result<Calibration> given_statistics() {
@@ -93,6 +96,12 @@ class Quantizer {
     if (loaded.ok()) return loaded;
     Status status = std::move(loaded).status();
     return status.message().starts_with(args_.stats) ? status : std::move(status).at(args_.stats);
+  }
+
+  Result<PreparedModel> balanced(const PreparedModel& prepared) {
+    if (!data_) return prepared;
+    DatasetSource source(*data_, inputs_, 0, data_->size() - held_out_);
+    return balance(prepared, {.threads = args_.threads, .samples = &source, .progress = {}}).at(args_.model);
   }
 
   Result<Calibration> gather(const PreparedModel& prepared) {

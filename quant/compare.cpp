@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "quant/balance.hpp"
 #include "quant/reals.hpp"
 #include "quant/runner.hpp"
 
@@ -60,16 +61,41 @@ struct Sums {
   }
 };
 
+// Per value of a graph: the factors of its channels, by which it differs from what the source model computes
+// (exponents_of()); empty for most.
+using ChannelFactors = std::vector<std::vector<float>>;
+ChannelFactors factors_of(const Model& m) {
+  ChannelFactors result(m.main().values.size());
+  const ChannelExponents exponents = exponents_of(m);
+  for (size_t i = 0; i < result.size(); ++i)
+    if (const auto it = exponents.find(m.main().values[i].name); it != exponents.end())
+      for (int8_t e : it->second)
+        result[i].push_back(static_cast<float>(std::exp2(e / kExponentSteps)));
+  return result;
+}
+
+// The real numbers of the source model.
+void to_source_reals(const ConstTensorView& view, const std::vector<float>& factors,
+                     std::vector<float>& out) {
+  to_reals(view, out);
+  if (factors.empty() || out.size() % factors.size() != 0) return;
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] *= factors[i % factors.size()];
+}
+
 // Keeps what model A computed for one sample, under the ids of its values.
 class Record final : public Tap {
  public:
-  explicit Record(std::vector<char> wanted) : wanted_(std::move(wanted)), values_(wanted_.size()) {}
+  Record(const Model& model, std::vector<char> wanted)
+      : factors_(factors_of(model)), wanted_(std::move(wanted)), values_(wanted_.size()) {}
   void on_value(ValueId id, const ConstTensorView& view) override {
-    if (wanted_[static_cast<size_t>(id)] != 0) to_reals(view, values_[static_cast<size_t>(id)]);
+    const auto i = static_cast<size_t>(id);
+    if (wanted_[i] != 0) to_source_reals(view, factors_[i], values_[i]);
   }
   const std::vector<float>& at(ValueId id) const { return values_[static_cast<size_t>(id)]; }
 
  private:
+  ChannelFactors factors_;
   std::vector<char> wanted_;
   std::vector<std::vector<float>> values_;
 };
@@ -77,17 +103,18 @@ class Record final : public Tap {
 // Compares every value of model B with its counterpart in A as soon as B has computed it.
 class Judge final : public Tap {
  public:
-  Judge(const Record& record, const std::vector<ValueId>& partner)
-      : record_(record), partner_(partner), sums_(partner.size()) {}
+  Judge(const Model& model, const Record& record, const std::vector<ValueId>& partner)
+      : factors_(factors_of(model)), record_(record), partner_(partner), sums_(partner.size()) {}
   void on_value(ValueId id, const ConstTensorView& view) override {
     const ValueId a = partner_[static_cast<size_t>(id)];
     if (a == kNoValue) return;
-    to_reals(view, scratch_);
+    to_source_reals(view, factors_[static_cast<size_t>(id)], scratch_);
     if (scratch_.size() == record_.at(a).size()) sums_[static_cast<size_t>(id)].add(record_.at(a), scratch_);
   }
   const Sums& sums(size_t id) const { return sums_[id]; }
 
  private:
+  ChannelFactors factors_;
   const Record& record_;
   const std::vector<ValueId>& partner_;
   std::vector<Sums> sums_;
@@ -136,8 +163,8 @@ Result<Comparison> compare(const Model& a, const Model& b, SampleSource& samples
     for (ValueId v : partner)
       if (v != kNoValue) wanted[static_cast<size_t>(v)] = 1;
   }
-  Record record(std::move(wanted));
-  Judge judge(record, partner);
+  Record record(a, std::move(wanted));
+  Judge judge(b, record, partner);
   Runner run_a(a, options.threads, options.layers, options.custom_ops),
       run_b(b, options.threads, options.layers, options.custom_ops);
   std::vector<Sums> sums(ga.outputs.size());

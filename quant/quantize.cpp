@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "kernels/op_spec.hpp"
+#include "quant/balance.hpp"
 #include "quant/materialize.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
@@ -112,7 +113,8 @@ Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized
   c.layers = true;
   c.first = first_measured(*o.samples, o.max_measured);
   c.count = o.max_measured;
-  return compare(*prepared.model, quantized, *o.samples, c);
+  const Model& real = prepared.reference ? *prepared.reference : *prepared.model;
+  return compare(real, quantized, *o.samples, c);
 }
 
 namespace {
@@ -304,26 +306,43 @@ Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration
 }
 
 Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared, const Recipe& recipe,
-                                    const CalibrateModel& calibrate_model, const Finish& finish) {
+                                    const QuantizeSteps& steps) {
   const auto attempt = [&](PreparedModel p, const Recipe& r) -> Result<QuantizeRun> {
-    OCTET_ASSIGN(Calibration statistics, calibrate_model(p));
-    OCTET_ASSIGN(QuantizeResult result, finish(p, statistics, r));
+    OCTET_ASSIGN(Calibration statistics, steps.calibrate(p));
+    OCTET_ASSIGN(QuantizeResult result, steps.finish(p, statistics, r));
     return QuantizeRun{r, std::move(p), std::move(statistics), std::move(result)};
   };
-  OCTET_ASSIGN(QuantizeRun first, attempt(std::move(prepared), recipe));
-  if (!first.prepared.equalized || !first.result.report.error) return first;
-  Recipe without = recipe;
-  without.equalize = false;
-  OCTET_ASSIGN(PreparedModel plain, prepare(source, without));
-  OCTET_ASSIGN(QuantizeRun second, attempt(std::move(plain), without));
-  const bool better = second.result.report.error && merit(second.prepared, *second.result.report.error) >
-                                                        merit(first.prepared, *first.result.report.error);
-  return better ? std::move(second) : std::move(first);
+  OCTET_ASSIGN(QuantizeRun best, attempt(std::move(prepared), recipe));
+  if (!best.result.report.error) return best;
+  const auto keep_better = [&](QuantizeRun other) {
+    if (other.result.report.error &&
+        merit(other.prepared, *other.result.report.error) > merit(best.prepared, *best.result.report.error))
+      best = std::move(other);
+  };
+  if (best.prepared.equalized) {
+    Recipe without = recipe;
+    without.equalize = false;
+    OCTET_ASSIGN(PreparedModel plain, prepare(source, without));
+    OCTET_ASSIGN(QuantizeRun other, attempt(std::move(plain), without));
+    keep_better(std::move(other));
+  }
+  if (steps.balance && recipe.scheme == Scheme::int8 && recipe.balance) {
+    OCTET_ASSIGN(PreparedModel balanced, steps.balance(best.prepared));
+    if (balanced.model != best.prepared.model) {
+      OCTET_ASSIGN(QuantizeRun other, attempt(std::move(balanced), best.recipe));
+      keep_better(std::move(other));
+    }
+  }
+  return best;
 }
 
 Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
                                 const QuantizeOptions& options) {
-  const auto calibrate_model = [&](const PreparedModel& prepared) -> Result<Calibration> {
+  QuantizeOptions measured = options;
+  measured.samples = &samples;
+  QuantizeSteps steps;
+  steps.balance = [&](const PreparedModel& prepared) { return balance(prepared, measured); };
+  steps.calibrate = [&](const PreparedModel& prepared) -> Result<Calibration> {
     if (!is_integer(recipe.scheme)) return Calibration();
     OCTET_TRY(samples.rewind());
     return calibrate(*prepared.model, samples,
@@ -332,14 +351,11 @@ Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, cons
                       .progress = options.progress,
                       .custom_ops = options.custom_ops});
   };
-  QuantizeOptions measured = options;
-  measured.samples = &samples;
-  const auto finish = [&](const PreparedModel& prepared, const Calibration& calibration, const Recipe& r) {
+  steps.finish = [&](const PreparedModel& prepared, const Calibration& calibration, const Recipe& r) {
     return quantize(prepared, calibration, r, measured);
   };
   OCTET_ASSIGN(PreparedModel prepared, prepare(source, recipe));
-  OCTET_ASSIGN(QuantizeRun run,
-               quantize_better(source, std::move(prepared), recipe, calibrate_model, finish));
+  OCTET_ASSIGN(QuantizeRun run, quantize_better(source, std::move(prepared), recipe, steps));
   return std::move(run.result);
 }
 

@@ -24,6 +24,8 @@ struct PreparedModel {
   bool equalized = false;   // weights were rescaled between layers
   int64_t input_bytes = 0;  // of the source model's file
   std::shared_ptr<const Model> model;
+  // What results are measured against, where `model` computes the same on some data only; null: `model`.
+  std::shared_ptr<const Model> reference;
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
 };
@@ -78,13 +80,18 @@ struct QuantizeRun {
   Calibration calibration;
   QuantizeResult result;
 };
-// Equalization rescues networks with unbalanced channels and harms others. When `prepared` was equalized and
-// the result was measured, the job is done again without it, and the better result is kept. `calibrate_model`
-// gathers the statistics of a prepared model; `finish` makes and measures the result.
-using CalibrateModel = std::function<Result<Calibration>(const PreparedModel&)>;
-using Finish = std::function<Result<QuantizeResult>(const PreparedModel&, const Calibration&, const Recipe&)>;
+// The steps of a quantization that need the data.
+struct QuantizeSteps {
+  std::function<Result<PreparedModel>(const PreparedModel&)> balance;  // balance.hpp; may be null
+  std::function<Result<Calibration>(const PreparedModel&)> calibrate;
+  // Makes and measures the result.
+  std::function<Result<QuantizeResult>(const PreparedModel&, const Calibration&, const Recipe&)> finish;
+};
+// Equalization rescues networks with unbalanced channels and harms others, and so does balancing channels on
+// data. When `prepared` was equalized and the result was measured, the job is done again without it, and the
+// better result is kept; and once more with channels balanced, where there are any to balance.
 Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared, const Recipe& recipe,
-                                    const CalibrateModel& calibrate_model, const Finish& finish);
+                                    const QuantizeSteps& steps);
 
 // All of it: prepare, calibrate, quantize, measure.
 Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,

@@ -176,6 +176,7 @@ constexpr std::array kKeys = {
         }},
     Key{"equalize", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.equalize); }},
     Key{"spare_channels", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.spare_channels); }},
+    Key{"balance", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.balance); }},
     Key{"rounding",
         [](const nlohmann::json& value, Recipe& recipe) -> Status {
           OCTET_ASSIGN(const std::string name, read_string(value));
@@ -261,6 +262,7 @@ std::string Recipe::to_json() const {
       {"keep_float", keep_float},
       {"equalize", equalize},
       {"spare_channels", spare_channels},
+      {"balance", balance},
       {"rounding", name_of(rounding)},
       {"bias_correction", bias_correction},
       {"min_sqnr_db", min_sqnr_db},

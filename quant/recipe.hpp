@@ -83,6 +83,7 @@ struct Recipe {
   std::vector<OperatorRecipe> operators;  // the first that matches counts, after `keep_float`
   bool equalize = true;                   // cross-layer equalization before calibration, where it helps
   bool spare_channels = true;             // unused channels become copies of others (spare_channels.hpp)
+  bool balance = true;                    // rescale channels of activations by what they hold on the data
   Rounding rounding = Rounding::compensated;
   bool bias_correction = true;  // shift biases by the mean error on the calibration data
   // Leave the worst operators in float until the output reaches this many dB; 0: never.

@@ -15,38 +15,18 @@ struct Pair {
   NodeId first, second;
 };
 
-bool commutes_with_scaling(const Activation* act) {
-  return act == nullptr || act->none() || act->kind == Activation::Kind::relu;
-}
-
-// f(s x) = s f(x) for s > 0 in each channel of the last axis, which stays the last axis.
-bool is_homogeneous(const Node& n) {
-  switch (n.kind) {
-    case OpKind::RELU:
-    case OpKind::LEAKY_RELU:
-    case OpKind::PRELU:
-    case OpKind::PAD:
-    case OpKind::MAX_POOL_2D:
-    case OpKind::AVERAGE_POOL_2D:
-    case OpKind::RESIZE_BILINEAR:
-    case OpKind::RESIZE_NEAREST_NEIGHBOR: return commutes_with_scaling(activation_of(n.attrs));
-    default: return false;
-  }
-}
-
 std::vector<Pair> find_pairs(GraphEditor& ed) {
   std::vector<Pair> pairs;
   for (size_t i = 0; i < ed.graph().nodes.size(); ++i) {
     const auto first = static_cast<NodeId>(i);
     const auto a = LinearOp::of(ed.graph(), ed.node(first));
-    if (!a || !commutes_with_scaling(activation_of(ed.node(first).attrs))) continue;
+    if (!a || !commutes_with_factors(activation_of(ed.node(first).attrs))) continue;
     ValueId v = ed.node(first).outputs[0];
     while (ed.is_exclusive(v)) {
       const NodeId next = ed.consumers(v)[0];
       const Node& n = ed.node(next);
       if (const auto b = LinearOp::of(ed.graph(), n)) {
-        const bool flattens = b->form().in_axis == 1 && b->weights().shape[1] != b->in_channels();
-        if (n.inputs[b->form().x] == v && !flattens && b->in_channels() == a->out_channels())
+        if (n.inputs[b->form().x] == v && !b->flattens() && b->in_channels() == a->out_channels())
           pairs.push_back({first, next});
         break;
       }
@@ -98,6 +78,24 @@ std::vector<double> inverse_of(std::vector<double> v) {
 }
 
 }  // namespace
+
+bool commutes_with_factors(const Activation* act) {
+  return act == nullptr || act->none() || act->kind == Activation::Kind::relu;
+}
+
+bool is_homogeneous(const Node& n) {
+  switch (n.kind) {
+    case OpKind::RELU:
+    case OpKind::LEAKY_RELU:
+    case OpKind::PRELU:
+    case OpKind::PAD:
+    case OpKind::MAX_POOL_2D:
+    case OpKind::AVERAGE_POOL_2D:
+    case OpKind::RESIZE_BILINEAR:
+    case OpKind::RESIZE_NEAREST_NEIGHBOR: return commutes_with_factors(activation_of(n.attrs));
+    default: return false;
+  }
+}
 
 Status equalize(Graph& g, FusionReport& report) {
   constexpr int kMaxSweeps = 40;

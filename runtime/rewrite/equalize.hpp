@@ -8,6 +8,11 @@
 
 namespace octet {
 
+// act(s x) = s act(x) for s > 0; null is no activation.
+bool commutes_with_factors(const Activation* act);
+// f(s x) = s f(x) for s > 0 in each channel of the last axis, which stays the last axis.
+bool is_homogeneous(const Node& n);
+
 // Rescale every pair that allows it (ReLU or nothing between, one consumer) until the scales settle. One
 // report entry per pair that changed.
 Status equalize(Graph& g, FusionReport& report);

@@ -30,6 +30,8 @@ class LinearOp {
   const LinearForm& form() const { return *form_; }
   int64_t out_channels() const { return weights_->shape[form_->out_axis]; }
   int64_t in_channels() const { return in_channels_; }
+  // FULLY_CONNECTED whose inputs are several pixels with all their channels.
+  bool flattens() const { return form_->in_axis == 1 && weights_->shape[1] != in_channels_; }
   const Value& weights() const { return *weights_; }
   const Value* bias() const { return bias_; }
   // Output and input channel of element `i` of the weights.

@@ -14,8 +14,11 @@
 #include "quant/compare.hpp"
 #include "quant/scales.hpp"
 #include "quant/weight_rounding.hpp"
+#include "runtime/rewrite/balance.hpp"
+#include "tests/support/graph_builder.hpp"
 
 using namespace octet;
+using namespace octet::test;
 
 namespace {
 
@@ -156,6 +159,25 @@ Fields q18(const Fields& f) {
   return {{"q", std::to_string(q)}};
 }
 
+// Two channels between two 1x1 convolutions, each with values all over [0, range]; the second one's exponent.
+Fields q19(const Fields& f) {
+  GraphBuilder b;
+  const ValueId y =
+      b.conv_2d(b.input("x", {1, 4, 4, 2}), {.out = 2, .filter = 1, .act = Activation::Kind::relu});
+  b.output(b.conv_2d(y, {.out = 1, .filter = 1}));
+  Graph g = b.build();
+  g.value(g.nodes[1].inputs[1]).constant = Constant::of(list(f, "weights"));
+  std::vector<ChannelStats> stats;
+  for (float range : list(f, "ranges")) {
+    stats.emplace_back();
+    for (int i = 0; i <= 100; ++i)
+      stats.back().add(range * static_cast<float>(i) / 100);
+  }
+  FusionReport report;
+  const ChannelExponents e = balance_channels(g, {{y, stats}}, report);
+  return {{"exponent", std::to_string(e.empty() ? 0 : e.begin()->second[1])}};
+}
+
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q1",
      [](const Fields& f) {
@@ -190,6 +212,7 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q17", q17},
     {"Q14", q14},
     {"Q18", q18},
+    {"Q19", q19},
 };
 
 Fields parse(const std::string& text) {

@@ -353,16 +353,17 @@ TEST_CASE("of equalized and plain weights the better result is kept") {
   for (const bool equalized_is_better : {true, false}) {
     CAPTURE(equalized_is_better);
     std::vector<bool> tried;
-    const auto run = quantize_better(
-        m, *prepared, {}, [](const PreparedModel&) { return Result<Calibration>(Calibration()); },
-        [&](const PreparedModel& p, const Calibration&, const Recipe& r) {
-          CHECK(p.equalized == r.equalize);
-          tried.push_back(p.equalized);
-          QuantizeResult result;
-          result.report.error.emplace();
-          result.report.error->sqnr_db = p.equalized == equalized_is_better ? 30 : 20;
-          return Result<QuantizeResult>(std::move(result));
-        });
+    QuantizeSteps steps;
+    steps.calibrate = [](const PreparedModel&) { return Result<Calibration>(Calibration()); };
+    steps.finish = [&](const PreparedModel& p, const Calibration&, const Recipe& r) {
+      CHECK(p.equalized == r.equalize);
+      tried.push_back(p.equalized);
+      QuantizeResult result;
+      result.report.error.emplace();
+      result.report.error->sqnr_db = p.equalized == equalized_is_better ? 30 : 20;
+      return Result<QuantizeResult>(std::move(result));
+    };
+    const auto run = quantize_better(m, *prepared, {}, steps);
     REQUIRE(run.ok());
     CHECK(tried == std::vector<bool>{true, false});
     CHECK(run->prepared.equalized == equalized_is_better);
