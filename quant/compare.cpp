@@ -61,6 +61,15 @@ struct Sums {
   }
 };
 
+// The entry of a value in a map by name: "x_int8" is the integer form of "x" where a file has both.
+template <class Map>
+auto find_value(const Map& by_name, std::string_view name) {
+  constexpr std::string_view kSuffix = "_int8";
+  const auto it = by_name.find(typename Map::key_type(name));
+  if (it != by_name.end() || !name.ends_with(kSuffix)) return it;
+  return by_name.find(typename Map::key_type(name.substr(0, name.size() - kSuffix.size())));
+}
+
 // Per value of a graph: the factors of its channels, by which it differs from what the source model computes
 // (exponents_of()); empty for most.
 using ChannelFactors = std::vector<std::vector<float>>;
@@ -68,7 +77,7 @@ ChannelFactors factors_of(const Model& m) {
   ChannelFactors result(m.main().values.size());
   const ChannelExponents exponents = exponents_of(m);
   for (size_t i = 0; i < result.size(); ++i)
-    if (const auto it = exponents.find(m.main().values[i].name); it != exponents.end())
+    if (const auto it = find_value(exponents, m.main().values[i].name); it != exponents.end())
       for (int8_t e : it->second)
         result[i].push_back(static_cast<float>(std::exp2(e / kExponentSteps)));
   return result;
@@ -121,9 +130,8 @@ class Judge final : public Tap {
   std::vector<float> scratch_;
 };
 
-// For each value of B the value of A with the same name ("x_int8" is the quantized input or output "x").
+// For each value of B the value of A with the same name.
 std::vector<ValueId> partners(const Graph& a, const Graph& b) {
-  constexpr std::string_view kSuffix = "_int8";
   std::unordered_map<std::string_view, ValueId> by_name;
   for (size_t i = 0; i < a.values.size(); ++i)
     if (const Value& v = a.values[i]; !v.name.empty() && !v.is_constant() && is_float(v.dtype))
@@ -132,10 +140,7 @@ std::vector<ValueId> partners(const Graph& a, const Graph& b) {
   for (size_t i = 0; i < b.values.size(); ++i) {
     const Value& v = b.values[i];
     if (v.is_constant() || (!is_float(v.dtype) && v.quant.empty())) continue;
-    std::string_view name = v.name;
-    auto it = by_name.find(name);
-    if (it == by_name.end() && name.ends_with(kSuffix))
-      it = by_name.find(name.substr(0, name.size() - kSuffix.size()));
+    const auto it = find_value(by_name, v.name);
     if (it == by_name.end()) continue;
     // A value may be there as integers and as reals; the integers are what it was computed as.
     ValueId& taken = taken_by[static_cast<size_t>(it->second)];

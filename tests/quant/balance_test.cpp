@@ -81,6 +81,11 @@ TEST_CASE("balancing wins decibels on new data, and layers are compared in the s
     return 0.0;
   };
   CHECK(db(better) > 30);
+  Recipe mixed = balanced;  // the value is there as integers and as reals
+  mixed.keep_float = {"y"};
+  CHECK(db(on_new_data(m, *quantized(m, mixed).model)) > 30);
+  mixed.keep_float = {hidden};
+  CHECK(db(on_new_data(m, *quantized(m, mixed).model)) > 30);
   Model stranger = *after.model;  // without its metadata
   stranger.metadata.clear();
   CHECK(db(on_new_data(m, stranger)) < 10);
