@@ -61,7 +61,7 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   add_calibration_recipe(app, args);
   app.add_flag(
       "--no-balance", args.no_balance,
-      "Don't rescale channels of activations by what they hold on the data (never done with --stats)");
+      "int8: don't rescale channels of activations by what they hold on the data (never done with --stats)");
   app.add_option(
          "--scheme", args.scheme,
          "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "

@@ -20,6 +20,8 @@ class ChannelTap final : public Tap {
     const auto it = stats_.find(id);
     if (it == stats_.end() || view.dtype != DType::float32 || !all_finite(view)) return;
     std::vector<ChannelStats>& channels = it->second;
+    // The file may have said otherwise.
+    if (view.shape.rank() == 0 || view.shape[-1] != static_cast<int64_t>(channels.size())) return;
     const auto* x = view.as<float>();
     const auto n = static_cast<size_t>(view.shape.elements());
     for (size_t i = 0; i + channels.size() <= n; i += channels.size())
@@ -32,6 +34,12 @@ class ChannelTap final : public Tap {
   ChannelStatistics stats_;
 };
 
+void add(std::vector<int8_t>& sum, const std::vector<int8_t>& more) {
+  if (sum.size() < more.size()) sum.resize(more.size(), 0);
+  for (size_t i = 0; i < more.size(); ++i)
+    sum[i] = saturate<int8_t>(static_cast<double>(sum[i]) + static_cast<double>(more[i]));
+}
+
 }  // namespace
 
 Result<PreparedModel> balance(const PreparedModel& prepared, const QuantizeOptions& options) {
@@ -40,8 +48,11 @@ Result<PreparedModel> balance(const PreparedModel& prepared, const QuantizeOptio
   OCTET_TRY(watch_samples(*prepared.model, options, tap));
   auto model = std::make_shared<Model>(*prepared.model);
   FusionReport report;
-  const ChannelExponents exponents = balance_channels(model->main(), tap.statistics(), report);
+  ChannelExponents exponents = balance_channels(model->main(), tap.statistics(), report);
   if (exponents.empty()) return prepared;
+  for (auto& [name, all] : exponents_of(*model))  // of a source that was balanced and stayed in float
+    add(exponents[name], all);
+  std::erase_if(model->metadata, [](const auto& entry) { return entry.first.starts_with(kPrefix); });
   for (const auto& [name, bytes] : exponents)
     model->metadata.emplace_back(std::string(kPrefix) + name, Constant::of(bytes));
   PreparedModel result = prepared;

@@ -11,8 +11,8 @@ namespace octet {
 Result<PreparedModel> balance(const PreparedModel& prepared, const QuantizeOptions& options);
 
 // What the metadata of a model says of it: an entry "octet.exponents/<name of the value>" has a signed byte
-// per channel. A value times 2^(exponent / kExponentSteps) is what the source model computes. Entries that
-// fit no value are ignored.
+// per channel. A value times 2^(exponent / kExponentSteps) is what the source model computes. Whether there
+// is such a value, and with so many channels, is for the caller to see.
 ChannelExponents exponents_of(const Model& model);
 
 }  // namespace octet

@@ -70,36 +70,38 @@ auto find_value(const Map& by_name, std::string_view name) {
   return by_name.find(typename Map::key_type(name.substr(0, name.size() - kSuffix.size())));
 }
 
-// Per value of a graph: the factors of its channels, by which it differs from what the source model computes
-// (exponents_of()); empty for most.
-using ChannelFactors = std::vector<std::vector<float>>;
-ChannelFactors factors_of(const Model& m) {
-  ChannelFactors result(m.main().values.size());
-  const ChannelExponents exponents = exponents_of(m);
-  for (size_t i = 0; i < result.size(); ++i)
-    if (const auto it = find_value(exponents, m.main().values[i].name); it != exponents.end())
-      for (int8_t e : it->second)
-        result[i].push_back(static_cast<float>(std::exp2(e / kExponentSteps)));
-  return result;
-}
+// The factors of channels, by which values of a model differ from what its source computes (exponents_of()).
+class ChannelFactors {
+ public:
+  explicit ChannelFactors(const Model& m) : graph_(m.main()) {
+    for (const auto& [name, exponents] : exponents_of(m))
+      for (int8_t e : exponents)
+        factors_[name].push_back(static_cast<float>(std::exp2(e / kExponentSteps)));
+  }
+  // A value in the real numbers of the source model.
+  void to_source_reals(ValueId id, const ConstTensorView& view, std::vector<float>& out) const {
+    to_reals(view, out);
+    const auto it = find_value(factors_, graph_.value(id).name);
+    if (it == factors_.end() || view.shape.rank() == 0) return;
+    const std::vector<float>& f = it->second;
+    if (view.shape[-1] != static_cast<int64_t>(f.size())) return;
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] *= f[i % f.size()];
+  }
 
-// The real numbers of the source model.
-void to_source_reals(const ConstTensorView& view, const std::vector<float>& factors,
-                     std::vector<float>& out) {
-  to_reals(view, out);
-  if (factors.empty() || out.size() % factors.size() != 0) return;
-  for (size_t i = 0; i < out.size(); ++i)
-    out[i] *= factors[i % factors.size()];
-}
+ private:
+  const Graph& graph_;
+  std::map<std::string, std::vector<float>> factors_;
+};
 
 // Keeps what model A computed for one sample, under the ids of its values.
 class Record final : public Tap {
  public:
   Record(const Model& model, std::vector<char> wanted)
-      : factors_(factors_of(model)), wanted_(std::move(wanted)), values_(wanted_.size()) {}
+      : factors_(model), wanted_(std::move(wanted)), values_(wanted_.size()) {}
   void on_value(ValueId id, const ConstTensorView& view) override {
     const auto i = static_cast<size_t>(id);
-    if (wanted_[i] != 0) to_source_reals(view, factors_[i], values_[i]);
+    if (wanted_[i] != 0) factors_.to_source_reals(id, view, values_[i]);
   }
   const std::vector<float>& at(ValueId id) const { return values_[static_cast<size_t>(id)]; }
 
@@ -113,11 +115,11 @@ class Record final : public Tap {
 class Judge final : public Tap {
  public:
   Judge(const Model& model, const Record& record, const std::vector<ValueId>& partner)
-      : factors_(factors_of(model)), record_(record), partner_(partner), sums_(partner.size()) {}
+      : factors_(model), record_(record), partner_(partner), sums_(partner.size()) {}
   void on_value(ValueId id, const ConstTensorView& view) override {
     const ValueId a = partner_[static_cast<size_t>(id)];
     if (a == kNoValue) return;
-    to_source_reals(view, factors_[static_cast<size_t>(id)], scratch_);
+    factors_.to_source_reals(id, view, scratch_);
     if (scratch_.size() == record_.at(a).size()) sums_[static_cast<size_t>(id)].add(record_.at(a), scratch_);
   }
   const Sums& sums(size_t id) const { return sums_[id]; }

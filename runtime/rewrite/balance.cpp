@@ -28,35 +28,54 @@ struct ChannelSpace {
   RealRange bounds;  // of the operator's activation; infinite, or so far from 0
 };
 
+// Of the axis of channels, as the file has it: shapes may be wrong there. 0: none.
 int64_t last_extent(const Graph& g, ValueId v) {
-  const Shape& s = g.value(v).shape;
-  return s.rank() == 0 ? 1 : s[s.rank() - 1];
+  if (v == kNoValue || !g.value(v).has_rank || g.value(v).shape.rank() == 0) return 0;
+  return std::max<int64_t>(g.value(v).shape[-1], 0);
+}
+
+// A rescaled operator has weights of its own; others that share them would keep a second copy.
+bool owns_weights(const GraphEditor& ed, const LinearOp& op, const Node& n) {
+  return ed.consumers(n.inputs[op.form().weights]).size() == 1;
+}
+
+// Adds where `place` is in the output of a concatenation of channels.
+bool follow_concatenation(const Graph& g, const ChannelSpace::Place& place, const Node& n,
+                          ChannelSpace& space) {
+  const int rank = g.value(place.value).shape.rank();
+  const auto* attrs = std::get_if<ConcatAttrs>(&n.attrs);
+  if (attrs == nullptr || (attrs->axis < 0 ? attrs->axis + rank : attrs->axis) != rank - 1 ||
+      !commutes_with_factors(&attrs->act))
+    return false;
+  int64_t first = 0;
+  for (ValueId in : n.inputs) {
+    const int64_t extent = last_extent(g, in);
+    if (extent == 0) return false;
+    if (in == place.value) space.places.push_back({n.outputs[0], first + place.first});
+    first += extent;
+  }
+  return first == last_extent(g, n.outputs[0]);
 }
 
 // Adds where `place` goes through node `c`; false when the node does not commute with factors per channel.
-bool follow(const Graph& g, const ChannelSpace::Place& place, NodeId c, ChannelSpace& space) {
-  const Node& n = g.nodes[static_cast<size_t>(c)];
+bool follow(const GraphEditor& ed, const ChannelSpace::Place& place, NodeId c, ChannelSpace& space) {
+  const Graph& g = ed.graph();
+  const Node& n = ed.node(c);
   if (const auto reader = LinearOp::of(g, n)) {
     if (n.inputs[reader->form().x] != place.value || reader->flattens() ||
-        reader->in_channels() != last_extent(g, place.value))
+        reader->in_channels() != last_extent(g, place.value) || !owns_weights(ed, *reader, n))
       return false;
     space.readers.push_back({c, place.first});
     return true;
   }
-  if (n.kind == OpKind::CONCATENATION) {
-    const int rank = g.value(place.value).shape.rank();
-    const auto* attrs = std::get_if<ConcatAttrs>(&n.attrs);
-    if (attrs == nullptr || (attrs->axis < 0 ? attrs->axis + rank : attrs->axis) != rank - 1 ||
-        !commutes_with_factors(&attrs->act))
-      return false;
-    int64_t first = place.first;
-    for (ValueId in : n.inputs) {
-      if (in == place.value) space.places.push_back({n.outputs[0], first});
-      first += last_extent(g, in);
-    }
-    return true;
-  }
-  if (!is_homogeneous(n) || n.inputs[0] != place.value || n.outputs.size() != 1) return false;
+  if (n.outputs.size() != 1) return false;
+  if (n.kind == OpKind::CONCATENATION) return follow_concatenation(g, place, n, space);
+  // Channels stay where they are: padding may move them, and an alpha that is the value itself makes squares.
+  const Value &from = g.value(place.value), &to = g.value(n.outputs[0]);
+  if (!is_homogeneous(n) || n.inputs[0] != place.value ||
+      std::count(n.inputs.begin(), n.inputs.end(), place.value) != 1 ||
+      last_extent(g, n.outputs[0]) != last_extent(g, place.value) || to.shape.rank() != from.shape.rank())
+    return false;
   space.places.push_back({n.outputs[0], place.first});
   return true;
 }
@@ -64,7 +83,9 @@ bool follow(const Graph& g, const ChannelSpace::Place& place, NodeId c, ChannelS
 std::optional<ChannelSpace> space_of(const GraphEditor& ed, NodeId producer) {
   const Graph& g = ed.graph();
   const Node& p = ed.node(producer);
-  if (!LinearOp::of(g, p)) return std::nullopt;
+  const auto op = LinearOp::of(g, p);
+  if (!op || last_extent(g, p.outputs[0]) != op->out_channels() || !owns_weights(ed, *op, p))
+    return std::nullopt;
   ChannelSpace space;
   if (const Activation* act = activation_of(p.attrs); act != nullptr) {
     space.bounds = range_of(*act);
@@ -78,7 +99,7 @@ std::optional<ChannelSpace> space_of(const GraphEditor& ed, NodeId producer) {
     if (ed.is_graph_output(place.value) || space.places.size() > kMostPlaces) return std::nullopt;
     const std::vector<NodeId>& all = ed.consumers(place.value);
     for (NodeId c : std::set<NodeId>(all.begin(), all.end()))
-      if (!follow(g, place, c, space)) return std::nullopt;
+      if (!follow(ed, place, c, space)) return std::nullopt;
   }
   if (space.readers.empty()) return std::nullopt;
   return space;

@@ -161,9 +161,77 @@ TEST_CASE("balancing declines") {
           const ValueId y = conv(b);
           b.output(b.conv_2d(b.op(CONCATENATION, {y, y}, ConcatAttrs{.axis = 1}), {}));
         }) == 0);
+  CHECK(entries([&](GraphBuilder& b) {  // channels move by one
+          b.output(b.conv_2d(b.pad(conv(b), {0, 0, 0, 0, 0, 0, 1, 0}), {}));
+        }) == 0);
+  CHECK(entries([&](GraphBuilder& b) {  // x * x below 0
+          const ValueId y = conv(b, {});
+          b.output(b.conv_2d(b.op(PRELU, {y, y}), {}));
+        }) == 0);
+  CHECK(entries([&](GraphBuilder& b) {  // weights that somebody else reads
+          const ValueId y = conv(b);
+          b.output(b.conv_2d(y, {}));
+          b.output(b.op(NEG, {b.graph().nodes[1].inputs[1]}));
+        }) == 0);
   CHECK(entries([&](GraphBuilder& b) {
           b.output(b.op(FULLY_CONNECTED, {conv(b), b.random({5, 6 * 36}), kNoValue}));
         }) == 0);
+}
+
+TEST_CASE("factors pass whatever commutes with them, and reach every kind of reader") {
+  Pool2DAttrs pool;
+  pool.filter_h = pool.filter_w = pool.stride_h = pool.stride_w = 2;
+  const auto entries = [](const std::function<ValueId(GraphBuilder&, ValueId)>& reader, Activation act = {}) {
+    GraphBuilder b;
+    const ValueId y = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 6, .act = act});
+    b.output(reader(b, y));
+    scale_outputs(b.graph(), 0, kUneven);
+    return run(b).entries;
+  };
+  CHECK(entries([&](GraphBuilder& b, ValueId y) {
+          return b.conv_2d(b.op(AVERAGE_POOL_2D, {y}, pool), {});
+        }) == 1);
+  CHECK(entries([&](GraphBuilder& b, ValueId y) {
+          return b.conv_2d(b.op(LEAKY_RELU, {y}, LeakyReluAttrs{.alpha = 0.2f}), {});
+        }) == 1);
+  CHECK(entries([&](GraphBuilder& b, ValueId y) {
+          return b.conv_2d(b.op(PRELU, {y, b.random({1, 1, 6})}), {});
+        }) == 1);
+  CHECK(entries([&](GraphBuilder& b, ValueId y) {
+          return b.conv_2d(b.op(CONCATENATION, {y, y}, ConcatAttrs{.axis = -1}), {});
+        }) == 1);
+  CHECK(entries([&](GraphBuilder& b, ValueId y) { return b.conv_2d(y, {.out = 4, .groups = 2}); }) == 1);
+  CHECK(entries([&](GraphBuilder& b, ValueId y) { return b.transpose_conv(y, {.out = 3, .stride = 2}); }) ==
+        1);
+  CHECK(entries([&](GraphBuilder& b, ValueId y) { return b.conv_2d(y, {}); }, Activation::clamp(-1, 2)) == 1);
+}
+
+TEST_CASE("shapes that a file has wrong are not trusted") {
+  const auto spoil = [](size_t node, const Shape& shape, bool has_rank) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", {1, 8, 8, 3});
+    const ValueId y = b.conv_2d(x, {.out = 6, .act = Kind::relu});
+    const ValueId both = b.op(CONCATENATION, {y, b.conv_2d(x, {.out = 2})}, ConcatAttrs{.axis = 3});
+    b.output(b.conv_2d(b.op(LEAKY_RELU, {both}, LeakyReluAttrs{.alpha = 0.2f}), {.out = 4}));
+    scale_outputs(b.graph(), 0, {1, 0.02f, 0.02f, 0.02f, 0.02f, 0.02f});
+    Graph g = b.build();
+    const ChannelStatistics statistics = statistics_of(g, random_inputs(g, 3));
+    Value& v = g.value(g.nodes[node].outputs[0]);
+    v.shape = shape;
+    v.has_rank = has_rank;
+    const std::string name = g.value(y).name;
+    FusionReport report;
+    return balance_channels(g, statistics, report).contains(name);
+  };
+  CHECK(spoil(0, {1, 8, 8, 6}, true));  // right
+  CHECK(!spoil(0, {1, 8, 8, 2}, true));
+  CHECK(!spoil(0, {}, false));
+  CHECK(!spoil(2, {1, 8, 8, 1}, true));
+  CHECK(!spoil(2, {1, 8, 8, -1}, true));
+  CHECK(!spoil(2, {}, false));
+  CHECK(!spoil(3, {1, 8, 8, 4}, true));
+  CHECK(!spoil(3, {1, 8, 8}, true));
+  CHECK(!spoil(3, {}, true));
 }
 
 TEST_CASE("even channels, and values without statistics, stay as they are") {
