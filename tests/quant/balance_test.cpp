@@ -136,6 +136,20 @@ TEST_CASE("a balanced result that measures worse is dropped") {
   }
 }
 
+TEST_CASE("factors of a source that was balanced before are added up") {
+  Model m = uneven_net();
+  const std::string hidden = m.main().value(m.main().nodes[0].outputs[0]).name;
+  Recipe recipe = plain();
+  recipe.balance = true;
+  const std::vector<int8_t> once = exponents_of(*quantized(m, recipe).model).at(hidden);
+  m.metadata.emplace_back("octet.exponents/" + hidden, Constant::of(std::vector<int8_t>(8, -3)));
+  const QuantizeResult q = quantized(m, recipe);
+  const std::vector<int8_t> twice = exponents_of(*q.model).at(hidden);
+  for (size_t c = 0; c < 8; ++c)
+    CHECK(twice.at(c) == once.at(c) - 3);
+  CHECK(q.model->metadata.size() == 1);
+}
+
 TEST_CASE("metadata that fit no value are ignored") {
   const Model plain_model = uneven_net();
   Model m = plain_model;
