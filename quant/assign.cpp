@@ -41,6 +41,7 @@ class Assigner {
     a_.nodes.resize(g.nodes.size());
     a_.values.resize(g.values.size());
     a_.types.assign(g.values.size(), DType::int8);
+    a_.narrow.resize(g.values.size());
     forced_.resize(g.nodes.size());
     for (const Forced& f : forced)
       forced_[static_cast<size_t>(f.node)] = &f;  // of several the last
@@ -66,6 +67,10 @@ class Assigner {
     join_variables();
     for (size_t v = 0; v < g_.values.size(); ++v)
       settle(static_cast<ValueId>(v));
+    for (const auto* border : {&g_.inputs, &g_.outputs})
+      for (ValueId v : *border)
+        if (!a_.values[static_cast<size_t>(v)].empty() && held_type(v) == DType::int16)
+          a_.narrow[static_cast<size_t>(v)] = read_as(v, DType::int8);
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       if (is_integer(i)) fill(static_cast<NodeId>(i));
     return std::move(a_);

@@ -38,6 +38,8 @@ struct Assignment {
   // or that a QUANTIZE gives it. Empty: never an integer.
   std::vector<Quantization> values;
   std::vector<DType> types;  // of each value where it is an integer
+  // How inputs and outputs of the graph that are int16 inside are held in int8; empty for all other values.
+  std::vector<Quantization> narrow;
   std::vector<Finding> findings;
 };
 

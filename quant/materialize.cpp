@@ -96,10 +96,9 @@ class Builder {
                                                                : DType::int8;
     if (type == inside) return {type, q};
     std::string note;
-    const bool wide = type == DType::int16;
-    Affine a = wide || inside == DType::int16
-                   ? affine_of(wide ? type : DType::int8, range_of(q.at(), inside), note)
-                   : q.at();
+    Affine a = type == DType::int16     ? affine_of(type, range_of(q.at(), inside), note)
+               : inside == DType::int16 ? a_.narrow[static_cast<size_t>(v)].at()
+                                        : q.at();
     if (type == DType::uint8) a.zero_point += 128;
     return {type, Quantization::per_tensor(a)};
   }
@@ -120,6 +119,7 @@ class Builder {
     } else {
       f.integer = add_value(v, type_of(v), quant_of(v), suffix_of(type_of(v)));
       add_op(OpKind::QUANTIZE, {border}, f.integer);
+      f.requantized.emplace_back(q, border);
     }
   }
 

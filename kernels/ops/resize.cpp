@@ -50,14 +50,11 @@ Result<InferredShapes> infer_bilinear(const NodeDesc& n) {
   return infer_resize(n);
 }
 
-struct Tap {
-  int32_t lower, upper;
-  double weight;  // of `upper`
-};
+}  // namespace
 
-std::vector<Tap> taps_of(int32_t in, int32_t out, const ResizeAttrs& attr) {
+std::vector<ResizeTap> resize_taps(int32_t in, int32_t out, const ResizeAttrs& attr) {
   const float scale = scale_of(in, out, attr.align_corners);
-  std::vector<Tap> taps;
+  std::vector<ResizeTap> taps;
   for (int32_t i = 0; i < out; ++i) {
     const float at = attr.half_pixel_centers ? (static_cast<float>(i) + 0.5f) * scale - 0.5f
                                              : static_cast<float>(i) * scale;
@@ -68,29 +65,34 @@ std::vector<Tap> taps_of(int32_t in, int32_t out, const ResizeAttrs& attr) {
   return taps;
 }
 
-// Rows and columns have a table entry each, which must not become large next to the image itself.
-constexpr int32_t kMostRows = 1 << 20;
+Status resize_tables_fit(const Shape& out) {
+  constexpr int32_t kMostRows = 1 << 20;
+  if (out[1] > kMostRows || out[2] > kMostRows)
+    return Status::exhausted(
+        fmt::format("an image of {} x {} pixels; at most {} on a side", out[1], out[2], kMostRows));
+  return {};
+}
+
+namespace {
 
 template <class T>
 KernelResult bilinear(const NodeDesc& n) {
   const Shape in = n.in[0].shape, out = n.out[0].shape;
   if (out.elements() == 0) return make_kernel([](const RunArgs&) { return Status(); });
-  if (out[1] > kMostRows || out[2] > kMostRows)
-    return Status::exhausted(
-        fmt::format("an image of {} x {} pixels; at most {} on a side", out[1], out[2], kMostRows));
+  OCTET_TRY(resize_tables_fit(out));
   const auto& attr = n.attr<ResizeAttrs>();
-  const auto ys = taps_of(in[1], out[1], attr), xs = taps_of(in[2], out[2], attr);
+  const auto ys = resize_taps(in[1], out[1], attr), xs = resize_taps(in[2], out[2], attr);
   return make_kernel([=](const RunArgs& args) -> Status {
     const int64_t channels = in[3], row = in[2] * channels;
     const auto rows = static_cast<size_t>(out[0]) * static_cast<size_t>(out[1]);
     args.pool.for_range(rows, 1, [&](size_t begin, size_t end) {
       for (size_t r = begin; r < end; ++r) {
-        const Tap& y = ys[r % ys.size()];
+        const ResizeTap& y = ys[r % ys.size()];
         const T* image =
             static_cast<const T*>(args.in[0]) + static_cast<int64_t>(r / ys.size()) * in[1] * row;
         const T *upper = image + y.lower * row, *lower = image + y.upper * row;
         T* dst = static_cast<T*>(args.out[0]) + static_cast<int64_t>(r) * out[2] * channels;
-        for (const Tap& x : xs) {
+        for (const ResizeTap& x : xs) {
           for (int64_t c = 0; c < channels; ++c) {
             auto mix = [](double a, double b, double w) { return a * (1 - w) + b * w; };
             const double top = mix(static_cast<double>(upper[x.lower * channels + c]),
@@ -160,7 +162,7 @@ const OpSpec& spec_RESIZE_BILINEAR() {
       .inputs = {2, 2},
       .infer = infer_bilinear,
       .reference = {"reference", create_bilinear},
-      .fast = {{"xnnpack", create_resize_bilinear_xnnpack}},
+      .fast = {{"xnnpack", create_resize_bilinear_xnnpack}, {"octet", create_resize_bilinear_octet}},
       .quant = QuantRule::mixing({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,

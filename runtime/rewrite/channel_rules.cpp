@@ -3,7 +3,8 @@
 // weights are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as
 // MUL and ADD the constants would share one scale each and the value between them would be rounded as well.
 // A quotient that is rounded down is one operator as well: a step to the wrong side would cost a whole unit.
-// What can't round once and is fed its own result, or divides everything else, rounds to 16 bits.
+// What can't round once and is fed its own result, divides everything else, or is a picture that a network
+// only corrects, rounds to 16 bits.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -25,6 +26,13 @@ constexpr std::array kSquares = {SQUARED_DIFFERENCE, SQUARE, MUL};
 constexpr std::array kMeans = {MEAN, SUM};
 constexpr std::array kStatisticArithmetic = {
     ADD, SUB, MUL, DIV, SQRT, RSQRT, POW, NEG, MAXIMUM, MINIMUM, SQUARE, SQUARED_DIFFERENCE, RESHAPE};
+constexpr std::array kSums = {ADD, SUB};
+// What a network's input may pass and still be shown: values are moved or interpolated.
+constexpr std::array kViews = {RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, CONCATENATION, RESHAPE,
+                               TRANSPOSE,       DEPTH_TO_SPACE,          SPACE_TO_DEPTH};
+// What may stand between a sum and the network's output.
+constexpr std::array kFinishes = {MINIMUM,     MAXIMUM, RELU,      RELU6,         RELU_N1_TO_1,
+                                  RELU_0_TO_1, RESHAPE, TRANSPOSE, DEPTH_TO_SPACE};
 constexpr std::array kDiv = {DIV};
 constexpr std::array kFloor = {FLOOR};
 constexpr std::array kScales = {MUL, DIV};
@@ -314,6 +322,54 @@ Status widen_statistics(Site& s) {
   return {};
 }
 
+// --- global skip connections ---
+
+// Kim, Lee, Lee: Accurate Image Super-Resolution Using Very Deep Convolutional Networks, CVPR 2016: a network
+// adds a correction to its own input. The correction is small; as 8 bits the input would be rounded when it
+// comes, when it is interpolated and when it is added to, and that is most of the output's error.
+bool is_view(const GraphEditor& ed, ValueId v) {
+  if (v == kNoValue) return false;
+  if (ed.is_graph_input(v)) return true;
+  const NodeId p = ed.producer(v);
+  if (p < 0 || std::ranges::find(kViews, ed.node(p).kind) == kViews.end()) return false;
+  return std::ranges::all_of(ed.node(p).inputs, [&](ValueId in) {
+    const Value& value = ed.graph().value(in);
+    return (value.dtype != DType::float32 && value.is_constant()) || is_view(ed, in);
+  });
+}
+void widen_view(GraphEditor& ed, ValueId v) {
+  const NodeId p = ed.producer(v);
+  if (p < 0 || ed.node(p).wide) return;
+  ed.edit(p).wide = true;
+  for (ValueId in : ed.node(p).inputs)
+    widen_view(ed, in);
+}
+// Is `v` the network's output but for clamps and movement? `widen`: and these round to 16 bits.
+bool finishes(GraphEditor& ed, ValueId v, bool widen) {
+  if (ed.is_graph_output(v)) return true;
+  if (!ed.is_exclusive(v)) return false;
+  const NodeId r = ed.consumers(v)[0];
+  if (std::ranges::find(kFinishes, ed.node(r).kind) == kFinishes.end()) return false;
+  if (widen) ed.edit(r).wide = true;
+  return finishes(ed, ed.node(r).outputs[0], widen);
+}
+bool is_global_skip(const Site& s) {
+  const Node& sum = s.consumer();
+  if (sum.wide || sum.inputs.size() != 2 || s.output().dtype != DType::float32) return false;
+  const ValueId a = sum.inputs[0], b = sum.inputs[1];
+  if (is_view(s.ed, a) == is_view(s.ed, b) || s.value(a).is_constant() || s.value(b).is_constant())
+    return false;
+  return finishes(s.ed, sum.outputs[0], false);
+}
+Status widen_skip(Site& s) {
+  const std::vector<ValueId> operands = s.consumer().inputs;
+  s.ed.edit(s.consumer_id).wide = true;
+  for (ValueId v : operands)
+    if (is_view(s.ed, v)) widen_view(s.ed, v);
+  finishes(s.ed, s.consumer().outputs[0], true);
+  return {};
+}
+
 constexpr Rule kRules[] = {
     {"statistics", "SQUARED_DIFFERENCE|SQUARE|MUL(x, x) -> MEAN|SUM => the same with 16-bit activations",
      kSquares, kMeans, is_mean_of_squares, widen_statistics, Rule::Types::float32, Rule::Between::shared},
@@ -323,6 +379,12 @@ constexpr Rule kRules[] = {
      kAdd,
      is_cell,
      widen_cell},
+    {"global skip",
+     "input -> RESIZE_BILINEAR|... -> ADD|SUB(x, ...) -> output => the same with 16-bit activations",
+     {},
+     kSums,
+     is_global_skip,
+     widen_skip},
     {"average, then scale", "AVERAGE_POOL_2D(valid) -> MUL|DIV(const) => DEPTHWISE_CONV_2D", kAverage,
      kScales, is_scaled_average, average_by_weights},
     {"floor of a quotient", "DIV -> FLOOR => FLOOR_DIV", kDiv, kFloor, is_plain_quotient, divide_down},

@@ -231,6 +231,45 @@ TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models")
     }
 }
 
+TEST_CASE("8-bit borders of 16-bit values have the range that 8 bits would have had") {
+  const Model m = model_of(small_net().build());
+  float scale[2] = {};
+  for (const auto& [i, scheme] : {std::pair{0, Scheme::int8}, {1, Scheme::int16x8}}) {
+    Recipe recipe = Recipe::of(scheme);
+    recipe.io = Io::int8;
+    const QuantizeResult q = quantized(m, recipe);
+    scale[i] = q.model->main().value(q.model->main().inputs[0]).quant.scale();
+  }
+  CHECK(scale[0] == scale[1]);
+}
+
+TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits") {
+  GraphBuilder b(11);
+  const ValueId x = b.input("x", {1, 8, 8, 1});
+  const ValueId up =
+      b.op(OpKind::RESIZE_BILINEAR, {x, b.ints({16, 16})}, ResizeAttrs{.half_pixel_centers = true});
+  const ValueId h = b.conv_2d(x, {.out = 8, .act = Activation::Kind::relu});
+  const ValueId c = b.op(OpKind::MUL, {b.conv_2d(h, {.out = 4}), b.scalar(0.1f)});
+  b.output(b.op(OpKind::ADD, {up, b.op(OpKind::DEPTH_TO_SPACE, {c}, BlockAttrs{2})}), "y");
+  const Model m = model_of(b.build());
+  double db[2] = {};
+  for (const auto& [i, io] : {std::pair{0, Io::keep}, {1, Io::int8}}) {
+    Recipe recipe;
+    recipe.io = io;
+    const QuantizeResult q = quantized(m, recipe);
+    CHECK(q.report.ops_int16 == 2);
+    CHECK(q.report.ops_float == 0);
+    CHECK(q.report.fallback.empty());
+    REQUIRE(q.report.error);
+    db[i] = q.report.error->sqnr_db;
+    // An 8-bit picture is read as it comes: no second conversion for the convolution.
+    CHECK(count(q.model->main(), OpKind::QUANTIZE) == 3);
+  }
+  CHECK(db[0] > 40);
+  CHECK(db[1] > 36);
+  CHECK(db[1] < db[0]);
+}
+
 TEST_CASE("NaN in the data is left out and reported") {
   const Model m = model_of(small_net().build());
   class Poisoned final : public SampleSource {

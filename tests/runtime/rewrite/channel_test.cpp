@@ -146,6 +146,42 @@ std::vector<RuleCase> channel_cases() {
     const ValueId p = b.op(MUL, {b.input("x", {2, 5, 4}), b.input("y", {2, 5, 4})});
     b.output(b.op(MEAN, {p, b.ints({2})}, ReduceAttrs{}));
   });
+  // A network that corrects its own input, and what is like one but for a detail.
+  const auto corrected = [](GraphBuilder& b, ValueId x, bool shrunk) {
+    Conv2DAttrs conv;
+    conv.padding = Padding(Padding::Kind::same);
+    const ValueId y = b.op(CONV_2D, {x, b.random({12, 3, 3, 3}), b.random({12})}, conv);
+    return shrunk ? y : b.op(DEPTH_TO_SPACE, {y}, BlockAttrs{2});
+  };
+  const auto skip = [=](GraphBuilder& b, bool output) {
+    const ValueId x = b.input("x", {1, 4, 4, 3});
+    const ValueId up = b.op(RESIZE_BILINEAR, {x, b.ints({8, 8})}, ResizeAttrs{.half_pixel_centers = true});
+    const ValueId y = b.op(RELU, {b.op(ADD, {up, corrected(b, x, false)})});
+    b.output(output ? y : b.op(TANH, {y}));
+  };
+  add(
+      "a network that corrects its enlarged input", "global skip", true,
+      [=](GraphBuilder& b) { skip(b, true); }, {},
+      [](const Graph& g) {
+        for (const Node& n : g.nodes)
+          CHECK(n.wide == (n.kind == RESIZE_BILINEAR || n.kind == ADD || n.kind == RELU));
+      });
+  add("a correction in the middle", "global skip", false, [=](GraphBuilder& b) { skip(b, false); });
+  add(
+      "a network that finds the noise", "global skip", true,
+      [](GraphBuilder& b) {
+        const ValueId x = b.input("x", {1, 4, 4, 3});
+        b.output(b.op(SUB, {x, b.op(TANH, {x})}));
+      },
+      {},
+      [](const Graph& g) {
+        CHECK(g.nodes[1].wide);
+        CHECK(!g.nodes[0].wide);
+      });
+  add("a sum of two inputs", "global skip", false,
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
+  add("an input and a constant", "global skip", false,
+      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({1, 4, 4, 3})})); });
   add("two values", "per-channel constant", false,
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
   return c;
