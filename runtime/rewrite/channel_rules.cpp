@@ -20,19 +20,6 @@ namespace {
 
 using enum OpKind;
 constexpr std::array kAverage = {AVERAGE_POOL_2D};
-constexpr std::array kAdd = {ADD};
-constexpr std::array kCellActivations = {TANH, LOGISTIC, RELU};
-constexpr std::array kSquares = {SQUARED_DIFFERENCE, SQUARE, MUL};
-constexpr std::array kMeans = {MEAN, SUM};
-constexpr std::array kStatisticArithmetic = {
-    ADD, SUB, MUL, DIV, SQRT, RSQRT, POW, NEG, MAXIMUM, MINIMUM, SQUARE, SQUARED_DIFFERENCE, RESHAPE};
-constexpr std::array kSums = {ADD, SUB};
-// What a network's input may pass and still be shown: values are moved or interpolated.
-constexpr std::array kViews = {RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, CONCATENATION, RESHAPE,
-                               TRANSPOSE,       DEPTH_TO_SPACE,          SPACE_TO_DEPTH};
-// What may stand between a sum and the network's output.
-constexpr std::array kFinishes = {MINIMUM,     MAXIMUM, RELU,      RELU6,         RELU_N1_TO_1,
-                                  RELU_0_TO_1, RESHAPE, TRANSPOSE, DEPTH_TO_SPACE};
 constexpr std::array kDiv = {DIV};
 constexpr std::array kFloor = {FLOOR};
 constexpr std::array kScales = {MUL, DIV};
@@ -87,6 +74,7 @@ bool has_form(const Value& x, int axis) {
 
 void emit(Site& s, const ChannelAffine& a, Activation act) {
   Emitter e(s);
+  if (s.consumer().wide) e.widen();
   const Shape shape = s.value(a.x).shape;
   const int rank = shape.rank();
   const int32_t channels = shape[a.axis];
@@ -246,145 +234,7 @@ Status divide_down(Site& s) {
   return {};
 }
 
-// --- recurrences ---
-
-// Whether another product has these weights, or a copy of them.
-bool are_shared(const Graph& g, ValueId weights) {
-  const Value& w = g.value(weights);
-  if (!w.is_constant()) return false;
-  const auto same = [&](ValueId other) {
-    const Value& o = g.value(other);
-    return other == weights || (o.is_constant() && o.dtype == w.dtype && o.shape == w.shape &&
-                                std::ranges::equal(o.constant.bytes(), w.constant.bytes()));
-  };
-  return std::ranges::count_if(g.nodes, [&](const Node& n) {
-           return n.kind == FULLY_CONNECTED && n.input(1) != kNoValue && same(n.inputs[1]);
-         }) > 1;
-}
-
-// Products that share weights with others: a recurrent cell that was unrolled, W x + R h.
-bool is_cell(const Site& s) {
-  const Node& add = s.consumer();
-  if (add.wide || add.inputs.size() != 2 || add.inputs[0] == add.inputs[1]) return false;
-  bool shared = false;
-  for (ValueId v : add.inputs) {
-    const NodeId p = s.ed.producer(v);
-    if (p < 0 || s.ed.node(p).kind != FULLY_CONNECTED || s.ed.consumers(v).size() != 1) return false;
-    shared = shared || are_shared(s.graph(), s.ed.node(p).inputs[1]);
-  }
-  return shared;
-}
-Status widen_cell(Site& s) {
-  for (ValueId v : s.consumer().inputs)
-    s.ed.edit(s.ed.producer(v)).wide = true;
-  s.ed.edit(s.consumer_id).wide = true;
-  const auto& readers = s.ed.consumers(s.consumer().outputs[0]);
-  if (readers.size() != 1) return {};
-  const Node& act = s.ed.node(readers[0]);
-  const auto is = [&](OpKind k) { return act.kind == k; };
-  if (std::any_of(kCellActivations.begin(), kCellActivations.end(), is)) s.ed.edit(readers[0]).wide = true;
-  return {};
-}
-
-// --- statistics ---
-
-// A mean of squares, on the way to a normalization: its square root divides everything.
-bool is_mean_of_squares(const Site& s) {
-  const Node& square = s.producer();
-  const bool squares =
-      square.kind != MUL || (square.inputs.size() == 2 && square.inputs[0] == square.inputs[1]);
-  return squares && !square.wide && s.output().shape.elements() < s.between().shape.elements();
-}
-
-// Arithmetic with statistics, up to where they meet the values that they are statistics of.
-void widen_readers(GraphEditor& ed, ValueId statistic, int64_t values) {
-  for (NodeId r : std::vector<NodeId>(ed.consumers(statistic).begin(), ed.consumers(statistic).end())) {
-    const auto is = [&](OpKind k) { return ed.node(r).kind == k; };
-    if (ed.node(r).wide || std::none_of(kStatisticArithmetic.begin(), kStatisticArithmetic.end(), is))
-      continue;
-    ed.edit(r).wide = true;
-    const ValueId to = ed.node(r).outputs[0];
-    if (ed.graph().value(to).shape.elements() < values) widen_readers(ed, to, values);
-  }
-}
-Status widen_statistics(Site& s) {
-  const int64_t values = s.between().shape.elements();
-  s.ed.edit(s.producer_id).wide = true;
-  s.ed.edit(s.consumer_id).wide = true;
-  const std::vector<ValueId> squared = s.producer().inputs;
-  for (ValueId v : squared) {
-    const NodeId mean = s.ed.producer(v);
-    if (mean < 0 || (s.ed.node(mean).kind != MEAN && s.ed.node(mean).kind != SUM)) continue;
-    s.ed.edit(mean).wide = true;
-    widen_readers(s.ed, v, values);
-  }
-  widen_readers(s.ed, s.consumer().outputs[0], values);
-  return {};
-}
-
-// --- global skip connections ---
-
-// Kim, Lee, Lee: Accurate Image Super-Resolution Using Very Deep Convolutional Networks, CVPR 2016: a network
-// adds a correction to its own input. The correction is small; as 8 bits the input would be rounded when it
-// comes, when it is interpolated and when it is added to, and that is most of the output's error.
-bool is_view(const GraphEditor& ed, ValueId v) {
-  if (v == kNoValue) return false;
-  if (ed.is_graph_input(v)) return true;
-  const NodeId p = ed.producer(v);
-  if (p < 0 || std::ranges::find(kViews, ed.node(p).kind) == kViews.end()) return false;
-  return std::ranges::all_of(ed.node(p).inputs, [&](ValueId in) {
-    const Value& value = ed.graph().value(in);
-    return (value.dtype != DType::float32 && value.is_constant()) || is_view(ed, in);
-  });
-}
-void widen_view(GraphEditor& ed, ValueId v) {
-  const NodeId p = ed.producer(v);
-  if (p < 0 || ed.node(p).wide) return;
-  ed.edit(p).wide = true;
-  for (ValueId in : ed.node(p).inputs)
-    widen_view(ed, in);
-}
-// Is `v` the network's output but for clamps and movement? `widen`: and these round to 16 bits.
-bool finishes(GraphEditor& ed, ValueId v, bool widen) {
-  if (ed.is_graph_output(v)) return true;
-  if (!ed.is_exclusive(v)) return false;
-  const NodeId r = ed.consumers(v)[0];
-  if (std::ranges::find(kFinishes, ed.node(r).kind) == kFinishes.end()) return false;
-  if (widen) ed.edit(r).wide = true;
-  return finishes(ed, ed.node(r).outputs[0], widen);
-}
-bool is_global_skip(const Site& s) {
-  const Node& sum = s.consumer();
-  if (sum.wide || sum.inputs.size() != 2 || s.output().dtype != DType::float32) return false;
-  const ValueId a = sum.inputs[0], b = sum.inputs[1];
-  if (is_view(s.ed, a) == is_view(s.ed, b) || s.value(a).is_constant() || s.value(b).is_constant())
-    return false;
-  return finishes(s.ed, sum.outputs[0], false);
-}
-Status widen_skip(Site& s) {
-  const std::vector<ValueId> operands = s.consumer().inputs;
-  s.ed.edit(s.consumer_id).wide = true;
-  for (ValueId v : operands)
-    if (is_view(s.ed, v)) widen_view(s.ed, v);
-  finishes(s.ed, s.consumer().outputs[0], true);
-  return {};
-}
-
 constexpr Rule kRules[] = {
-    {"statistics", "SQUARED_DIFFERENCE|SQUARE|MUL(x, x) -> MEAN|SUM => the same with 16-bit activations",
-     kSquares, kMeans, is_mean_of_squares, widen_statistics, Rule::Types::float32, Rule::Between::shared},
-    {"recurrent cell",
-     "FULLY_CONNECTED(shared weights) + FULLY_CONNECTED -> ADD -> TANH => the same with 16-bit activations",
-     {},
-     kAdd,
-     is_cell,
-     widen_cell},
-    {"global skip",
-     "input -> RESIZE_BILINEAR|... -> ADD|SUB(x, ...) -> output => the same with 16-bit activations",
-     {},
-     kSums,
-     is_global_skip,
-     widen_skip},
     {"average, then scale", "AVERAGE_POOL_2D(valid) -> MUL|DIV(const) => DEPTHWISE_CONV_2D", kAverage,
      kScales, is_scaled_average, average_by_weights},
     {"floor of a quotient", "DIV -> FLOOR => FLOOR_DIV", kDiv, kFloor, is_plain_quotient, divide_down},
@@ -402,17 +252,6 @@ constexpr Rule kRules[] = {
 
 std::span<const Rule> channel_rules() {
   return kRules;
-}
-
-Result<FusionReport> round_once(Graph& g) {
-  // All pairs before what is alone.
-  FusionReport report;
-  for (const Rule& rule : kRules) {
-    const std::array table = {std::span(&rule, 1)};
-    OCTET_ASSIGN(const FusionReport fired, rewrite(g, table));
-    report.append(fired);
-  }
-  return report;
 }
 
 }  // namespace octet

@@ -29,7 +29,7 @@ struct FusionReport {
 Result<FusionReport> fuse(Graph& g);
 
 // Before int8 quantization, after fuse(): operators that would round one after the other become one that
-// rounds once (channel_rules.cpp).
+// rounds once (channel_rules.cpp), what needs 16 bits is marked (wide_rules.cpp).
 Result<FusionReport> round_once(Graph& g);
 
 // Before execution, after shapes are known: also what no file can say (explicit padding inside operators).

@@ -66,6 +66,7 @@ std::span<const Rule> fusion_rules();   // arithmetic and activations into their
 std::span<const Rule> branch_rules();   // the same through a CONCATENATION
 std::span<const Rule> padding_rules();  // PAD that is SAME padding
 std::span<const Rule> layout_rules();   // element-wise operators past TRANSPOSE and RESHAPE
+std::span<const Rule> wide_rules();     // for int8: what needs 16 bits
 std::span<const Rule> channel_rules();  // for int8: what would round several times, as one operator
 std::span<const Rule> lower_rules();    // for execution only: what no file format can say
 
