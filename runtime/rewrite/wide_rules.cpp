@@ -1,6 +1,6 @@
-// Before int8 quantization: what computes with 16-bit activations although all else has 8. What is fed its own
-// result, divides everything else, or is a picture that the network only corrects is rounded more than once in
-// 8 bits, and that error is all that is left in the end. The rules only mark operators (Node::wide).
+// Before int8 quantization: what computes with 16-bit activations although all else has 8. What is fed its
+// own result, divides everything else, or is a picture that the network only corrects is rounded more than
+// once in 8 bits, and that error is all that is left in the end. The rules only mark operators (Node::wide).
 #include <algorithm>
 #include <array>
 #include <set>
@@ -13,7 +13,8 @@ namespace {
 using enum OpKind;
 constexpr std::array kProducts = {FULLY_CONNECTED};
 // What a recurrent cell consists of besides products.
-constexpr std::array kCellArithmetic = {ADD, SUB, MUL, NEG, LOGISTIC, TANH, RELU, SPLIT, SPLIT_V, SLICE, STRIDED_SLICE};
+constexpr std::array kCellArithmetic = {ADD,  SUB,   MUL,     NEG,   LOGISTIC,     TANH,
+                                        RELU, SPLIT, SPLIT_V, SLICE, STRIDED_SLICE};
 // What may stand in front of its products.
 constexpr std::array kCellMovement = {CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE};
 constexpr std::array kSquares = {SQUARED_DIFFERENCE, SQUARE, MUL};
@@ -65,21 +66,27 @@ void collect(const GraphEditor& ed, ValueId v, Origins& from) {
     }
   }
 }
-// A product in `from` that has the weights of `n`; -1 when there is none.
-NodeId step_before(const GraphEditor& ed, const Node& n, const Origins& from) {
-  const auto it = std::ranges::find_if(
-      from.products, [&](NodeId p) { return have_same_weights(ed.graph(), ed.node(p), n); });
-  return it == from.products.end() ? -1 : *it;
+// Of the products in `from` one of the step before `n`; -1 when there is none. It has the weights of `n` or,
+// where the first state is zero and its product gone, those of what `n` is added to.
+NodeId step_before(const GraphEditor& ed, NodeId n, const Origins& from) {
+  std::vector<NodeId> now = {n};
+  for (NodeId r : ed.consumers(ed.node(n).outputs[0]))
+    if (ed.node(r).kind == ADD)
+      for (ValueId v : ed.node(r).inputs)
+        if (const NodeId p = ed.producer(v); p >= 0 && is_product(ed.node(p))) now.push_back(p);
+  for (NodeId k : now)
+    for (NodeId p : from.products)
+      if (p != k && have_same_weights(ed.graph(), ed.node(p), ed.node(k))) return p;
+  return -1;
 }
 
-// A product whose input comes from a product with the same weights, by arithmetic alone: the step of a
-// recurrent cell that was unrolled.
+// A product that is fed, by arithmetic alone, from a product with the same weights: a recurrent cell that was
+// unrolled.
 bool is_step(const Site& s) {
-  const Node& n = s.consumer();
-  if (n.wide || !is_product(n)) return false;
+  if (s.consumer().wide || !is_product(s.consumer())) return false;
   Origins from;
-  collect(s.ed, n.inputs[0], from);
-  return step_before(s.ed, n, from) >= 0;
+  collect(s.ed, s.consumer().inputs[0], from);
+  return step_before(s.ed, s.consumer_id, from) >= 0;
 }
 void widen_all(GraphEditor& ed, const Origins& from) {
   for (const auto* nodes : {&from.arithmetic, &from.products})
@@ -90,7 +97,7 @@ Status widen_step(Site& s) {
   Origins from;
   collect(s.ed, s.consumer().inputs[0], from);
   // The step before may be the first: what it starts from.
-  collect(s.ed, s.ed.node(step_before(s.ed, s.consumer(), from)).inputs[0], from);
+  collect(s.ed, s.ed.node(step_before(s.ed, s.consumer_id, from)).inputs[0], from);
   widen_all(s.ed, from);
   // It may be the last one: what becomes of it, and of the other products that this takes.
   s.ed.edit(s.consumer_id).wide = true;

@@ -1,5 +1,4 @@
 // Constants per channel as depthwise convolutions: when, and what the graph is then.
-#include <algorithm>
 #include <doctest/doctest.h>
 
 #include "tests/runtime/rewrite/rule_case.hpp"
@@ -103,85 +102,6 @@ std::vector<RuleCase> channel_cases() {
       [=](GraphBuilder& b) { b.output(quotient(b, {})); }, {ADD, EXP, ADD, FLOOR_DIV});
   add("a clamped quotient rounded down", "floor of a quotient", false,
       [=](GraphBuilder& b) { b.output(quotient(b, Activation::Kind::relu)); });
-  const auto cells = [](GraphBuilder& b, bool copies) {
-    const ValueId w = b.random({4, 3}), r = b.random({4, 4});
-    const ValueId again = copies ? b.raw("again", DType::float32, {4, 4}, b.graph().value(r).constant) : r;
-    auto product = [&](ValueId x, ValueId weights) {
-      return b.op(FULLY_CONNECTED, {x, weights, kNoValue}, FullyConnectedAttrs{});
-    };
-    ValueId h = b.input("h", {2, 4});
-    h = b.op(TANH, {b.op(ADD, {product(b.input("x0", {2, 3}), w), product(h, r)})});
-    return b.op(TANH, {b.op(ADD, {product(b.input("x1", {2, 3}), b.random({4, 3})), product(h, again)})});
-  };
-  for (bool copies : {false, true})
-    add(
-        copies ? "cells with copies of the weights" : "cells with the same weights", "recurrent cell", true,
-        [=](GraphBuilder& b) { b.output(cells(b, copies)); }, {},
-        [](const Graph& g) { CHECK(std::ranges::all_of(g.nodes, [](const Node& n) { return n.wide; })); });
-  add("a sum of two products with weights of their own", "recurrent cell", false, [](GraphBuilder& b) {
-    const ValueId x =
-        b.op(FULLY_CONNECTED, {b.input("x", {2, 3}), b.random({4, 3}), kNoValue}, FullyConnectedAttrs{});
-    const ValueId y =
-        b.op(FULLY_CONNECTED, {b.input("y", {2, 3}), b.random({4, 3}), kNoValue}, FullyConnectedAttrs{});
-    b.output(b.op(ADD, {x, y}));
-  });
-  // (x - mean) / sqrt(variance + epsilon) * gamma, then something that is no part of it.
-  add(
-      "a normalization", "statistics", true,
-      [](GraphBuilder& b) {
-        const ValueId x = b.input("x", {2, 5, 4}), axis = b.ints({2});
-        const ValueId mean = b.op(MEAN, {x, axis}, ReduceAttrs{.keep_dims = true});
-        const ValueId square = b.op(SQUARED_DIFFERENCE, {x, mean});
-        const ValueId variance = b.op(MEAN, {square, axis}, ReduceAttrs{.keep_dims = true});
-        const ValueId down = b.op(RSQRT, {b.op(ADD, {variance, b.scalar(1e-3f)})});
-        const ValueId y = b.op(MUL, {b.op(SUB, {x, mean}), down});
-        b.output(b.op(TANH, {b.op(MUL, {y, b.random({2, 5, 4})})}));
-      },
-      {},
-      [](const Graph& g) {
-        for (const Node& n : g.nodes)
-          CHECK(n.wide == (n.kind != TANH && &n != &g.nodes[g.nodes.size() - 2]));
-      });
-  add("a mean of products", "statistics", false, [](GraphBuilder& b) {
-    const ValueId p = b.op(MUL, {b.input("x", {2, 5, 4}), b.input("y", {2, 5, 4})});
-    b.output(b.op(MEAN, {p, b.ints({2})}, ReduceAttrs{}));
-  });
-  // A network that corrects its own input, and what is like one but for a detail.
-  const auto corrected = [](GraphBuilder& b, ValueId x, bool shrunk) {
-    Conv2DAttrs conv;
-    conv.padding = Padding(Padding::Kind::same);
-    const ValueId y = b.op(CONV_2D, {x, b.random({12, 3, 3, 3}), b.random({12})}, conv);
-    return shrunk ? y : b.op(DEPTH_TO_SPACE, {y}, BlockAttrs{2});
-  };
-  const auto skip = [=](GraphBuilder& b, bool output) {
-    const ValueId x = b.input("x", {1, 4, 4, 3});
-    const ValueId up = b.op(RESIZE_BILINEAR, {x, b.ints({8, 8})}, ResizeAttrs{.half_pixel_centers = true});
-    const ValueId y = b.op(RELU, {b.op(ADD, {up, corrected(b, x, false)})});
-    b.output(output ? y : b.op(TANH, {y}));
-  };
-  add(
-      "a network that corrects its enlarged input", "global skip", true,
-      [=](GraphBuilder& b) { skip(b, true); }, {},
-      [](const Graph& g) {
-        for (const Node& n : g.nodes)
-          CHECK(n.wide == (n.kind == RESIZE_BILINEAR || n.kind == ADD || n.kind == RELU));
-      });
-  add("a correction in the middle", "global skip", false, [=](GraphBuilder& b) { skip(b, false); });
-  add(
-      "a network that finds the noise", "global skip", true,
-      [](GraphBuilder& b) {
-        const ValueId x = b.input("x", {1, 4, 4, 3});
-        b.output(b.op(SUB, {x, b.op(TANH, {x})}));
-      },
-      {},
-      [](const Graph& g) {
-        CHECK(g.nodes[1].wide);
-        CHECK(!g.nodes[0].wide);
-      });
-  add("a sum of two inputs", "global skip", false,
-      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
-  add("an input and a constant", "global skip", false,
-      [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.random({1, 4, 4, 3})})); });
   add("two values", "per-channel constant", false,
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
   return c;
