@@ -43,6 +43,9 @@ Result<Recipe> RecipeArgs::recipe() const {
   }
   if (no_bias_correction) r.bias_correction = false;
   if (min_sqnr_db > 0) r.min_sqnr_db = min_sqnr_db;
+  if (!raise_to.empty()) {
+    OCTET_ASSIGN(r.raise_to, raise_to_of(raise_to));
+  }
   OCTET_TRY(r.check());
   return r;
 }
@@ -94,8 +97,12 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
       ->check(CLI::IsMember({"compensated", "nearest"}));
   app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
   app.add_option("--min-sqnr", args.min_sqnr_db,
-                 "Leave the worst operators in float until the outputs reach this")
+                 "Raise the worst operators to 16-bit activations, those that cost least time first, until the "
+                 "outputs reach this; to float where that is not enough")
       ->type_name("DB");
+  app.add_option("--raise-to", args.raise_to,
+                 "What --min-sqnr and --max-drop raise operators to: int16 (default), then float; or float at once")
+      ->check(CLI::IsMember({"int16", "float"}));
 }
 
 }  // namespace octet

@@ -12,6 +12,7 @@
 #include "cli/report.hpp"
 #include "quant/balance.hpp"
 #include "quant/quantize.hpp"
+#include "quant/sensitivity.hpp"
 
 namespace octet {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 // With so many samples or more, the last kMeasured are kept out of calibration and used to measure on; fewer
 // are all needed for calibration, and the last of them serve for both.
 constexpr int64_t kEnoughToHoldOut = 320, kMeasured = 32;
-// How many times --max-drop tries again with more operators in float.
+// How many times --max-drop tries again with more layers in float.
 constexpr int kMostRounds = 12;
 
 struct Args {
@@ -117,7 +118,7 @@ class Quantizer {
                                        const Recipe& recipe) {
     ProgressBar bar("quantizing");
     QuantizeOptions how{
-        .threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .progress = {}};
+        .threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .forced = forced_, .progress = {}};
     if (all_) {
       OCTET_TRY(all_->rewind());
       how.samples = &*all_;
@@ -138,9 +139,12 @@ class Quantizer {
     return 100 * (s.top1 ? *s.against_top1 - *s.top1 : 1 - *s.agreement);
   }
 
-  // Leave the worst layers in float, twice as many in each round, until the loss is small enough.
+  // Raise the worst activations to 16 bits, twice as many in each round, until the loss is small enough; then
+  // leave the worst layers in float likewise.
   Status limit_drop(QuantizeResult& result) {
     OCTET_ASSIGN(double drop, drop_of(result.model));
+    if (drop > args_.max_drop && recipe_.scheme == Scheme::int8 && recipe_.raise_to == RaiseTo::int16)
+      OCTET_TRY(raise_to_16_bits(result, drop));
     const std::vector<std::string> asked = recipe_.keep_float;
     std::vector<std::string> worst;
     if (result.report.error)
@@ -163,6 +167,27 @@ class Quantizer {
     return {};
   }
 
+  Status raise_to_16_bits(QuantizeResult& result, double& drop) {
+    std::vector<NoisyActivation> ranked;
+    {
+      ProgressBar bar("searching");
+      QuantizeOptions how{.threads = args_.threads, .samples = &*all_, .progress = {}};
+      how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
+      OCTET_ASSIGN(ranked, rank_activations(prepared_, calibration_, recipe_, how).at(args_.model));
+    }
+    const std::string why = fmt::format("has 16-bit activations to lose at most {:g} points", args_.max_drop);
+    for (size_t raised = 0; drop > args_.max_drop && raised < ranked.size();) {
+      raised = std::min(raised == 0 ? 1 : 2 * raised, ranked.size());
+      forced_.clear();
+      for (size_t i = 0; i < raised; ++i)
+        for (NodeId n : ranked[i].nodes)
+          forced_.push_back({n, DType::int16, why});
+      OCTET_ASSIGN(result, quantize_once(prepared_, calibration_, recipe_));
+      OCTET_ASSIGN(drop, drop_of(result.model));
+    }
+    return {};
+  }
+
   const Args& args_;
   const DataOptions& data_options_;
   Recipe recipe_;
@@ -173,6 +198,7 @@ class Quantizer {
   std::optional<DatasetSource> all_;
   int64_t held_out_ = 0;
   Calibration calibration_;
+  std::vector<Forced> forced_;  // what --max-drop raised to 16 bits
   QuantizeSummary summary_;
 };
 
@@ -209,8 +235,9 @@ Action add_quantize(CLI::App& app) {
   add_recipe_options(app, args->recipe);
   app.add_option(
          "--max-drop", args->max_drop,
-         "Leave the worst layers in float until at most X points of top-1 accuracy are lost (of agreement "
-         "with the float model, without labels); fail where that is not enough")
+         "Raise the worst operators to 16-bit activations, then leave the worst layers in float, until at most "
+         "X points of top-1 accuracy are lost (of agreement with the float model, without labels); fail where "
+         "that is not enough")
       ->check(CLI::Range(0.0, 100.0))
       ->type_name("X");
   app.add_option("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")

@@ -105,16 +105,21 @@ class Assigner {
     }
     f.reason = why_float(n);
     f.kind = f.reason.empty() ? NodeForm::Kind::integer : NodeForm::Kind::floating;
+    const Forced* forced = forced_[static_cast<size_t>(n)];
+    const bool raised = forced != nullptr && forced->type == DType::int16;
     const bool asked = choice_for(recipe_, g_, n).scheme == Scheme::int16x8;
-    if (f.kind != NodeForm::Kind::integer || !(asked || op.wide)) return;
+    if (f.kind != NodeForm::Kind::integer || !(asked || raised || op.wide)) return;
     std::string why = why_int8(n);
     if (why.empty()) f.type = DType::int16;
     if (asked) f.reason = std::move(why);
+    if (raised && f.type == DType::int16 && !asked && !op.wide) f.reason = forced->reason;
   }
 
   // Why an operator's activations are int8 although 16 bits are wanted.
   std::string why_int8(NodeId n) const {
-    if (const Forced* forced = forced_[static_cast<size_t>(n)]; forced != nullptr) return forced->reason;
+    if (const Forced* forced = forced_[static_cast<size_t>(n)];
+        forced != nullptr && forced->type != DType::int16)
+      return forced->reason;
     const QuantRule& rule = rules(n);
     for (const auto* list : {&rule.inputs, &rule.outputs, &rule.intermediates})
       for (const TensorRule& r : *list)

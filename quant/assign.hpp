@@ -46,7 +46,7 @@ struct Assignment {
 // Nodes that must compute in another type than the recipe says, with the reason.
 struct Forced {
   NodeId node = -1;
-  DType type = DType::float32;  // or int8
+  DType type = DType::float32;  // or int8, or int16 where the recipe has 8 bits
   std::string reason;
 };
 

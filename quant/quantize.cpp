@@ -9,6 +9,7 @@
 #include "quant/materialize.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
+#include "quant/sensitivity.hpp"
 #include "quant/verify.hpp"
 #include "runtime/rewrite/equalize.hpp"
 #include "runtime/rewrite/patterns.hpp"
@@ -134,7 +135,7 @@ void describe(const Graph& g, const Assignment& a, QuantizeReport& report) {
   report.findings = a.findings;
 }
 
-// The int8 node that loses most: the drop from the worst of its inputs to its output, in dB.
+// The integer node that loses most: the drop from the worst of its inputs to its output, in dB.
 NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error) {
   std::map<std::string_view, double> db;
   for (const TensorError& e : error.layers)
@@ -163,6 +164,39 @@ NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error
   return worst;
 }
 
+// What to raise next so that the outputs come closer to the recipe's target.
+class Raises {
+ public:
+  Raises(const PreparedModel& prepared, const Recipe& recipe, const QuantizeOptions& options)
+      : prepared_(prepared), recipe_(recipe), options_(options) {}
+
+  // Empty when there is nothing left.
+  Result<std::vector<Forced>> next(const Assignment& a, const Comparison& error) {
+    const std::string why =
+        fmt::format("to reach {:g} dB (it was {:.1f} dB)", recipe_.min_sqnr_db, error.sqnr_db);
+    std::vector<Forced> raised;
+    if (recipe_.scheme == Scheme::int8 && recipe_.raise_to == RaiseTo::int16) {
+      if (!ranked_) {
+        OCTET_ASSIGN(ranked_, rank_activations(prepared_, a, options_));
+      }
+      const double now = std::pow(10, -error.sqnr_db / 10), wanted = std::pow(10, -recipe_.min_sqnr_db / 10);
+      for (const NoisyActivation& n : take(*ranked_, now, wanted))
+        for (NodeId node : n.nodes)
+          raised.push_back({node, DType::int16, "has 16-bit activations " + why});
+      if (!raised.empty()) return raised;
+    }
+    if (const NodeId worst = most_harmful(prepared_.model->main(), a, error); worst >= 0)
+      raised.push_back({worst, DType::float32, "kept in float " + why});
+    return raised;
+  }
+
+ private:
+  const PreparedModel& prepared_;
+  const Recipe& recipe_;
+  const QuantizeOptions& options_;
+  std::optional<std::vector<NoisyActivation>> ranked_;
+};
+
 // Set weights and biases anew with what the samples show, and keep that if the output is the better for it.
 Status try_refinement(const PreparedModel& prepared, std::shared_ptr<Model>& quantized,
                       const std::vector<WeightSite>& sites, const Recipe& recipe,
@@ -183,7 +217,8 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
   if (calibration.fingerprint() != fingerprint_of(g))
     return Status::invalid("the statistics were taken from another model, or with another recipe");
   QuantizeResult result;
-  std::vector<Forced> forced;
+  std::vector<Forced> forced = options.forced;
+  Raises raises(prepared, recipe, options);
   OCTET_ASSIGN(const auto moments, WeightMoments::gather(prepared, recipe, options));
   for (;;) {
     OCTET_ASSIGN(Quantized q, quantize_once(prepared, calibration, recipe, forced, moments.get()));
@@ -195,12 +230,10 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
     result.model = std::move(q.model);
     describe(g, q.assignment, result.report);
     if (!result.report.error || result.report.error->sqnr_db >= recipe.min_sqnr_db) break;
-    const NodeId worst = most_harmful(g, q.assignment, *result.report.error);
-    if (worst < 0) break;
+    OCTET_ASSIGN(const std::vector<Forced> more, raises.next(q.assignment, *result.report.error));
+    if (more.empty()) break;
     forced = std::move(q.forced);
-    forced.push_back({worst, DType::float32,
-                      fmt::format("kept in float to reach {:g} dB (it was {:.1f} dB)", recipe.min_sqnr_db,
-                                  result.report.error->sqnr_db)});
+    forced.insert(forced.end(), more.begin(), more.end());
   }
   return result;
 }
@@ -312,7 +345,10 @@ Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared,
     OCTET_ASSIGN(QuantizeResult result, steps.finish(p, statistics, r));
     return QuantizeRun{r, std::move(p), std::move(statistics), std::move(result)};
   };
-  OCTET_ASSIGN(QuantizeRun best, attempt(std::move(prepared), recipe));
+  // A target is for the best of them.
+  Recipe plainly = recipe;
+  plainly.min_sqnr_db = 0;
+  OCTET_ASSIGN(QuantizeRun best, attempt(std::move(prepared), plainly));
   if (!best.result.report.error) return best;
   const auto keep_better = [&](QuantizeRun other) {
     if (other.result.report.error &&
@@ -320,7 +356,7 @@ Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared,
       best = std::move(other);
   };
   if (best.prepared.equalized) {
-    Recipe without = recipe;
+    Recipe without = plainly;
     without.equalize = false;
     OCTET_ASSIGN(PreparedModel plain, prepare(source, without));
     OCTET_ASSIGN(QuantizeRun other, attempt(std::move(plain), without));
@@ -332,6 +368,10 @@ Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared,
       OCTET_ASSIGN(QuantizeRun other, attempt(std::move(balanced), best.recipe));
       keep_better(std::move(other));
     }
+  }
+  best.recipe.min_sqnr_db = recipe.min_sqnr_db;
+  if (best.result.report.error->sqnr_db < recipe.min_sqnr_db) {
+    OCTET_ASSIGN(best.result, steps.finish(best.prepared, best.calibration, best.recipe));
   }
   return best;
 }

@@ -65,6 +65,7 @@ struct QuantizeOptions {
   // Data to correct biases with and to measure the result on; without it neither is done.
   SampleSource* samples = nullptr;
   int64_t max_measured = 32;  // of the samples' last ones
+  std::vector<Forced> forced;  // operators that compute in another type than the recipe says
   Progress progress;
   std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };

@@ -24,6 +24,8 @@ constexpr std::array kSchemes = {
 };
 constexpr std::array kRoundings = {Named<Rounding>{Rounding::nearest, "nearest"},
                                    Named<Rounding>{Rounding::compensated, "compensated"}};
+constexpr std::array kRaises = {Named<RaiseTo>{RaiseTo::int16, "int16"},
+                                Named<RaiseTo>{RaiseTo::floating, "float"}};
 constexpr std::array kIos = {Named<Io>{Io::keep, "keep"}, Named<Io>{Io::int8, "int8"},
                              Named<Io>{Io::uint8, "uint8"}, Named<Io>{Io::int16, "int16"}};
 
@@ -213,6 +215,12 @@ constexpr std::array kKeys = {
             return Status::invalid("is not between 0 and 200");
           return {};
         }},
+    Key{"raise_to",
+        [](const nlohmann::json& value, Recipe& recipe) -> Status {
+          OCTET_ASSIGN(const std::string name, read_string(value));
+          OCTET_ASSIGN(recipe.raise_to, raise_to_of(name));
+          return {};
+        }},
 };
 
 }  // namespace
@@ -235,6 +243,13 @@ std::string_view name_of(Rounding r) {
 }
 Result<Rounding> rounding_of(std::string_view name) {
   return value_in<Rounding>(kRoundings, "rounding", name);
+}
+
+std::string_view name_of(RaiseTo r) {
+  return name_in(kRaises, r);
+}
+Result<RaiseTo> raise_to_of(std::string_view name) {
+  return value_in<RaiseTo>(kRaises, "raise_to", name);
 }
 
 Result<Recipe> Recipe::from_json(std::string_view text) {
@@ -266,6 +281,7 @@ std::string Recipe::to_json() const {
       {"rounding", name_of(rounding)},
       {"bias_correction", bias_correction},
       {"min_sqnr_db", min_sqnr_db},
+      {"raise_to", name_of(raise_to)},
   };
   auto& entries = json["operators"] = nlohmann::ordered_json::array();
   for (const OperatorRecipe& o : operators) {

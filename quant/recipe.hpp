@@ -57,6 +57,14 @@ struct WeightForm {
 // What blocks may be: what XNNPACK takes.
 inline constexpr int32_t kBlockStep = 32, kMostBlock = 4096;
 
+// What becomes of operators that cost too much accuracy in int8.
+enum class RaiseTo : uint8_t {
+  int16,     // 16-bit activations; float only where that is not enough
+  floating,  // float
+};
+std::string_view name_of(RaiseTo r);  // "int16", "float"
+Result<RaiseTo> raise_to_of(std::string_view name);
+
 // Some operators differ from the rest: a glob on name, kind or origin, and what is different.
 struct OperatorRecipe {
   std::string match;
@@ -86,8 +94,9 @@ struct Recipe {
   bool balance = true;                    // rescale channels of activations by what they hold on the data
   Rounding rounding = Rounding::compensated;
   bool bias_correction = true;  // shift biases by the mean error on the calibration data
-  // Leave the worst operators in float until the output reaches this many dB; 0: never.
+  // Raise the worst operators until the output reaches this many dB; 0: never.
   double min_sqnr_db = 0;
+  RaiseTo raise_to = RaiseTo::int16;
 
   static Recipe int8() { return {}; }
   static Recipe of(Scheme s) {

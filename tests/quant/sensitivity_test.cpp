@@ -1,0 +1,142 @@
+// Which roundings the error comes from, and raising operators to 16 bits for a target.
+#include "quant/sensitivity.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <doctest/doctest.h>
+
+#include "tests/quant/samples.hpp"
+#include "tests/support/graph_builder.hpp"
+
+namespace octet::test {
+namespace {
+
+// z = reshape(relu(conv(x))) + tanh(u) / 64, then a matrix: `u` hardly matters.
+Model net() {
+  GraphBuilder b(9);
+  const ValueId c = b.conv_2d(b.input("x", {1, 6, 6, 3}), {.out = 4, .act = Activation::Kind::relu});
+  const ValueId r = b.reshape(c, {1, 144});
+  const ValueId t = b.op(OpKind::MUL, {b.op(OpKind::TANH, {b.input("u", {1, 144})}), b.scalar(1.0f / 64)});
+  b.output(b.fully_connected(b.op(OpKind::ADD, {r, t}), 8), "y");
+  return model_of(b.build());
+}
+
+QuantizeResult quantized(const Model& m, const Recipe& recipe) {
+  RandomSamples samples(m, 12);
+  auto q = quantize(m, samples, recipe);
+  REQUIRE_MESSAGE(q.ok(), q.status().message());
+  return *std::move(q);
+}
+
+std::vector<NoisyActivation> noises(std::vector<double> of) {
+  std::vector<NoisyActivation> all;
+  for (double noise : of)
+    all.push_back({std::to_string(all.size()), noise, 1, {}});
+  return all;
+}
+
+std::string names(const std::vector<NoisyActivation>& all) {
+  std::string text;
+  for (const NoisyActivation& n : all)
+    text += n.name;
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("activations are ranked by the noise at the outputs for the work of 16 bits") {
+  const Model m = net();
+  RandomSamples samples(m, 12);
+  Recipe recipe;
+  recipe.equalize = false;
+  const auto prepared = prepare(m, recipe);
+  REQUIRE(prepared.ok());
+  const auto statistics = calibrate(*prepared->model, samples, {});
+  REQUIRE(statistics.ok());
+  QuantizeOptions options;
+  options.samples = &samples;
+  const auto ranked = rank_activations(*prepared, *statistics, recipe, options);
+  REQUIRE_MESSAGE(ranked.ok(), ranked.status().message());
+
+  const Graph& g = prepared->model->main();
+  const auto find = [&](ValueId v) {
+    return std::ranges::find(*ranked, g.value(v).name, &NoisyActivation::name);
+  };
+  // What is reshaped is not rounded again.
+  const auto reshape = std::ranges::find(g.nodes, OpKind::RESHAPE, &Node::kind);
+  CHECK(find(reshape->outputs[0]) == ranked->end());
+  const auto conv = find(reshape->inputs[0]), u = find(g.inputs[1]), y = find(g.outputs[0]);
+  REQUIRE(conv != ranked->end());
+  REQUIRE(u != ranked->end());
+  REQUIRE(y != ranked->end());
+  // Its writer and all readers, also behind the reshape.
+  CHECK(conv->nodes.size() == 3);
+  CHECK(u->nodes.size() == 1);
+  CHECK(conv->noise > 100 * u->noise);
+  CHECK(y->noise > 1e-6);
+  CHECK(y->noise < 1e-3);
+  CHECK(std::ranges::is_sorted(*ranked, std::greater(),
+                               [](const NoisyActivation& n) { return n.noise / n.work; }));
+  // Alone they are what they are together.
+  double sum = 0;
+  for (const NoisyActivation& n : *ranked)
+    sum += n.noise;
+  Recipe nearest = recipe;
+  nearest.rounding = Rounding::nearest;
+  nearest.bias_correction = false;
+  REQUIRE(samples.rewind().ok());
+  const auto result = quantize(*prepared, *statistics, nearest, options);
+  REQUIRE(result.ok());
+  const double all = std::pow(10, -result->report.error->sqnr_db / 10);
+  CHECK(sum < 1.3 * all);
+  CHECK(sum > 0.4 * all);  // the rest is the weights'
+}
+
+TEST_CASE("as much is taken as the target needs, in the order of noise for work") {
+  auto ranked = noises({4, 3, 2, 1});
+  CHECK(names(take(ranked, 10, 4)) == "01");
+  CHECK(names(ranked) == "23");
+  // What is left stands for all noise that is left.
+  CHECK(names(take(ranked, 6, 5)) == "2");
+  CHECK(names(take(ranked, 6, 5)) == "3");
+  CHECK(take(ranked, 6, 5).empty());
+  // The last one makes others unnecessary.
+  ranked = noises({1, 2, 9});
+  CHECK(names(take(ranked, 12, 4)) == "2");
+  CHECK(names(ranked) == "01");
+  // Not even all of them are enough.
+  ranked = noises({1, 2});
+  CHECK(names(take(ranked, 3, 0)) == "01");
+}
+
+TEST_CASE("a target in dB raises operators to 16 bits, and to float where that is not enough") {
+  const Model m = net();
+  const double plain = quantized(m, {}).report.error->sqnr_db;
+  Recipe recipe;
+  recipe.min_sqnr_db = plain + 2;
+  const QuantizeResult raised = quantized(m, recipe);
+  CHECK(raised.report.error->sqnr_db >= recipe.min_sqnr_db);
+  CHECK(raised.report.ops_float == 0);
+  CHECK(raised.report.ops_int16 > 0);
+  CHECK(raised.report.ops_int8 > 0);
+  CHECK(static_cast<int>(raised.report.fallback.size()) == raised.report.ops_int16);
+  for (const Fallback& f : raised.report.fallback) {
+    CHECK(f.type == DType::int16);
+    CHECK(f.reason.starts_with("has 16-bit activations to reach "));
+  }
+
+  recipe.raise_to = RaiseTo::floating;
+  const QuantizeResult floating = quantized(m, recipe);
+  CHECK(floating.report.error->sqnr_db >= recipe.min_sqnr_db);
+  CHECK(floating.report.ops_int16 == 0);
+  CHECK(floating.report.ops_float > 0);
+
+  // Weights of 8 bits don't allow for that.
+  recipe.raise_to = RaiseTo::int16;
+  recipe.min_sqnr_db = 90;
+  const QuantizeResult far = quantized(m, recipe);
+  CHECK(far.report.error->sqnr_db >= 90);
+  CHECK(far.report.ops_float > 0);
+}
+
+}  // namespace octet::test
