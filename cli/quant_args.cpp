@@ -96,12 +96,14 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
                  "data, or nearest")
       ->check(CLI::IsMember({"compensated", "nearest"}));
   app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
-  app.add_option("--min-sqnr", args.min_sqnr_db,
-                 "Raise the worst operators to 16-bit activations, those that cost least time first, until the "
-                 "outputs reach this; to float where that is not enough")
+  app.add_option(
+         "--min-sqnr", args.min_sqnr_db,
+         "Raise the worst operators to 16-bit activations, those that cost least time first, until the "
+         "outputs reach this; to float where that is not enough")
       ->type_name("DB");
-  app.add_option("--raise-to", args.raise_to,
-                 "What --min-sqnr and --max-drop raise operators to: int16 (default), then float; or float at once")
+  app.add_option(
+         "--raise-to", args.raise_to,
+         "What --min-sqnr and --max-drop raise operators to: int16 (default), then float; or float at once")
       ->check(CLI::IsMember({"int16", "float"}));
 }
 

@@ -117,8 +117,11 @@ class Quantizer {
   Result<QuantizeResult> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
                                        const Recipe& recipe) {
     ProgressBar bar("quantizing");
-    QuantizeOptions how{
-        .threads = args_.threads, .samples = nullptr, .max_measured = kMeasured, .forced = forced_, .progress = {}};
+    QuantizeOptions how{.threads = args_.threads,
+                        .samples = nullptr,
+                        .max_measured = kMeasured,
+                        .forced = forced_,
+                        .progress = {}};
     if (all_) {
       OCTET_TRY(all_->rewind());
       how.samples = &*all_;
@@ -233,11 +236,12 @@ Action add_quantize(CLI::App& app) {
   app.add_option("--stats", args->stats, "Statistics from octet calibrate instead of calibrating now")
       ->type_name("STATS.json");
   add_recipe_options(app, args->recipe);
-  app.add_option(
-         "--max-drop", args->max_drop,
-         "Raise the worst operators to 16-bit activations, then leave the worst layers in float, until at most "
-         "X points of top-1 accuracy are lost (of agreement with the float model, without labels); fail where "
-         "that is not enough")
+  app.add_option("--max-drop", args->max_drop,
+                 "Raise the worst operators to 16-bit activations, then leave the worst layers in float, "
+                 "until at most "
+                 "X points of top-1 accuracy are lost (of agreement with the float model, without labels); "
+                 "fail where "
+                 "that is not enough")
       ->check(CLI::Range(0.0, 100.0))
       ->type_name("X");
   app.add_option("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")

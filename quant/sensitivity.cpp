@@ -205,9 +205,8 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
     n.noise = std::pow(10, -error.sqnr_db / 10);
     ranked.push_back(std::move(n));
   }
-  std::ranges::stable_sort(ranked, std::greater(), [](const NoisyActivation& n) {
-    return n.noise / std::max(n.work, 1.0);
-  });
+  std::ranges::stable_sort(ranked, std::greater(),
+                           [](const NoisyActivation& n) { return n.noise / std::max(n.work, 1.0); });
   return ranked;
 }
 

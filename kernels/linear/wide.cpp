@@ -197,67 +197,144 @@ class Product final : public Kernel {
   std::vector<int16_t> weights_;
 };
 
-// One weight per channel and tap; taps are summed for blocks of channels.
+// One weight per channel and tap. Neighbouring pixels of a row are computed together when channels are few,
+// so that loops are long: what a tap reads for all of them lies side by side in the input, or is copied
+// together.
 class Depthwise final : public Kernel {
  public:
-  Depthwise(const NodeDesc& n, const Convolution& c)
-      : g_(c.g), slots_(c.slots), rescale_(n, c), weights_(static_cast<size_t>(g_.taps() * g_.out_channels)) {
+  Depthwise(const NodeDesc& n, const Convolution& c, int tasks)
+      : g_(c.g),
+        slots_(c.slots),
+        pixels_(std::clamp<int64_t>(kBlock / g_.out_channels, 1, g_.out[2])),
+        segments_((g_.out[2] + pixels_ - 1) / pixels_),
+        blocks_(pixels_ > 1 ? 1 : (g_.out_channels + kBlock - 1) / kBlock),
+        lanes_(pixels_ * g_.out_channels),
+        units_(g_.batch * g_.out[0] * g_.out[1] * segments_ * blocks_),
+        tasks_(std::min<int64_t>(tasks, units_)),
+        weights_(static_cast<size_t>(g_.taps() * lanes_)),
+        nothing_(static_cast<size_t>(std::max(lanes_, kBlock)), 0) {
     const auto w = n.in[c.slots.w].as<int8_t>();
-    for (int64_t t = 0; t < g_.taps(); ++t)
-      for (int64_t o = 0; o < g_.out_channels; ++o)
-        weights_[static_cast<size_t>(t * g_.out_channels + o)] =
-            w[static_cast<size_t>(o * g_.w_out + t * g_.w_tap)];
+    const Rescale rescale(n, c);
+    lo_ = rescale.lo;
+    hi_ = rescale.hi;
+    for (int64_t i = 0; i < lanes_; ++i) {
+      const int64_t o = i % g_.out_channels;
+      for (int64_t t = 0; t < g_.taps(); ++t)
+        weights_[static_cast<size_t>(t * lanes_ + i)] = w[static_cast<size_t>(o * g_.w_out + t * g_.w_tap)];
+      bias_.push_back(rescale.bias[static_cast<size_t>(o)]);
+      scale_.push_back(rescale.scale[static_cast<size_t>(o)]);
+    }
+  }
+  // What the taps of one unit read.
+  size_t workspace_bytes() const override {
+    return pixels_ == 1 ? 0 : static_cast<size_t>(tasks_ * g_.taps() * lanes_) * sizeof(int16_t);
   }
   Status run(const RunArgs& args) override {
     const auto* x = static_cast<const int16_t*>(args.in[slots_.x]);
     auto* y = static_cast<int16_t*>(args.out[0]);
-    args.pool.for_range(static_cast<size_t>(g_.batch * g_.pixels_out()), 16, [&](size_t begin, size_t end) {
-      for (size_t w = begin; w < end; ++w)
-        pixel(x, static_cast<int64_t>(w), y);
+    args.pool.for_range(static_cast<size_t>(tasks_), 1, [&](size_t begin, size_t end) {
+      for (auto t = static_cast<int64_t>(begin); t < static_cast<int64_t>(end); ++t) {
+        int16_t* copies = static_cast<int16_t*>(args.workspace) + t * g_.taps() * lanes_;
+        for (int64_t u = units_ * t / tasks_; u < units_ * (t + 1) / tasks_; ++u)
+          unit(x, u, copies, y);
+      }
     });
     return {};
   }
 
  private:
-  void pixel(const int16_t* x, int64_t window, int16_t* y) const {
-    constexpr int64_t kBlock = 64;
-    const int16_t* from[kSafeDepth];
-    const int16_t* weight[kSafeDepth];
+  static constexpr int64_t kBlock = 256;   // sums at a time
+  static constexpr int64_t kTogether = 3;  // taps that are added before a sum is stored
+
+  // Some pixels of one row, or one pixel's channels of one block.
+  void unit(const int16_t* x, int64_t u, int16_t* copies, int16_t* y) const {
+    const int64_t channels = g_.out_channels;
+    const int64_t c = u % blocks_ * kBlock, ow = u / blocks_ % segments_ * pixels_;
+    const int64_t row = u / blocks_ / segments_;
+    const int64_t oh = row % g_.out[1], od = row / g_.out[1] % g_.out[0], b = row / g_.out[1] / g_.out[0];
+    const int64_t pixels = std::min(pixels_, g_.out[2] - ow);
+    const int64_t width = pixels_ > 1 ? pixels * channels : std::min(kBlock, channels - c);
+    const int16_t* from[kSafeDepth + kTogether];
+    const int16_t* weight[kSafeDepth + kTogether];
     size_t taps = 0;
-    const int64_t ow = window % g_.out[2], oh = window / g_.out[2] % g_.out[1];
-    const int64_t od = window / g_.out[2] / g_.out[1] % g_.out[0], b = window / g_.pixels_out();
-    const int16_t* w = weights_.data();
+    const int16_t* w = weights_.data() + c;
     for (int64_t kd = 0; kd < g_.kernel[0]; ++kd)
-      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh)
-        for (int64_t kw = 0; kw < g_.kernel[2]; ++kw, w += g_.out_channels) {
-          const auto id = g_.source(0, od, kd), ih = g_.source(1, oh, kh), iw = g_.source(2, ow, kw);
-          if (!id || !ih || !iw) continue;
-          from[taps] = x + (((b * g_.in[0] + *id) * g_.in[1] + *ih) * g_.in[2] + *iw) * g_.in_channels;
-          weight[taps++] = w;
+      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
+        const auto id = g_.source(0, od, kd), ih = g_.source(1, oh, kh);
+        const int16_t* line =
+            id && ih ? x + ((b * g_.in[0] + *id) * g_.in[1] + *ih) * g_.in[2] * channels : nullptr;
+        for (int64_t kw = 0; kw < g_.kernel[2]; ++kw, w += lanes_) {
+          if (line == nullptr) continue;
+          if (const int16_t* values = read(line, ow, kw, pixels, c, copies)) {
+            from[taps] = values;
+            weight[taps++] = w;
+          }
         }
-    const double lo = rescale_.lo, hi = rescale_.hi;
-    for (int64_t c = 0; c < g_.out_channels; c += kBlock) {
-      alignas(64) int32_t acc[kBlock] = {};
-      const auto width = static_cast<size_t>(std::min(kBlock, g_.out_channels - c));
-      int32_t* sums = acc;
-      const int16_t *const *xs = from, *const *ws = weight;
-      const auto at = static_cast<size_t>(c);
-      row_loop(taps, width, [sums, xs, ws, at](size_t t, size_t i) OCTET_INLINE {
-        sums[i] += int32_t{xs[t][at + i]} * ws[t][at + i];
-      });
-      const double* bias = rescale_.bias.data() + c;
-      const double* scale = rescale_.scale.data() + c;
-      int16_t* out = y + window * g_.out_channels + c;
-      element_loop(0, width, [out, sums, bias, scale, lo, hi](size_t i) OCTET_INLINE {
-        out[i] = rescale(sums[i] + bias[i], scale[i], lo, hi);
-      });
+      }
+    for (; taps % kTogether != 0; ++taps)
+      from[taps] = weight[taps] = nothing_.data();
+    alignas(64) int32_t acc[kBlock] = {};
+    int32_t* sums = acc;
+    const int16_t *const *xs = from, *const *ws = weight;
+    row_loop(taps / kTogether, static_cast<size_t>(width), [sums, xs, ws](size_t t, size_t i) OCTET_INLINE {
+      const size_t k = t * kTogether;
+      sums[i] += int32_t{xs[k][i]} * ws[k][i] + int32_t{xs[k + 1][i]} * ws[k + 1][i] +
+                 int32_t{xs[k + 2][i]} * ws[k + 2][i];
+    });
+    const double *bias = bias_.data() + c, *scale = scale_.data() + c;
+    const double lo = lo_, hi = hi_;
+    int16_t* out = y + (row * g_.out[2] + ow) * channels + c;
+    element_loop(0, static_cast<size_t>(width), [out, sums, bias, scale, lo, hi](size_t i) OCTET_INLINE {
+      out[i] = rescale(sums[i] + bias[i], scale[i], lo, hi);
+    });
+  }
+
+  // What tap `kw` reads of a line for some pixels, side by side; null when that is padding alone. Moves
+  // `copies` on when it needs them.
+  const int16_t* read(const int16_t* line, int64_t ow, int64_t kw, int64_t pixels, int64_t c,
+                      int16_t*& copies) const {
+    const int64_t channels = g_.out_channels;
+    const auto first = g_.source(2, ow, kw), last = g_.source(2, ow + pixels - 1, kw);
+    if (pixels_ == 1) return first ? line + *first * channels + c : nullptr;
+    if (first && last && *last - *first == pixels - 1) return line + *first * channels;
+    int16_t* to = copies;
+    if (first && last && !g_.transposed) {
+      gather(line + *first * channels, g_.stride[2] * channels, channels, pixels, copies);
+      copies += pixels * channels;
+      return to;
+    }
+    for (int64_t p = 0; p < pixels; ++p, copies += channels) {
+      if (const auto iw = g_.source(2, ow + p, kw))
+        std::memcpy(copies, line + *iw * channels, static_cast<size_t>(channels) * sizeof(int16_t));
+      else
+        std::memset(copies, 0, static_cast<size_t>(channels) * sizeof(int16_t));
+    }
+    return to;
+  }
+
+  // `pixels` times `channels` values that lie `step` apart. Copies of a known size are a few instructions.
+  static void gather(const int16_t* x, int64_t step, int64_t channels, int64_t pixels, int16_t* to) {
+    const auto copy = [&](auto fixed) {
+      const size_t n = fixed > 0 ? static_cast<size_t>(fixed) : static_cast<size_t>(channels);
+      for (int64_t p = 0; p < pixels; ++p, to += n)
+        std::memcpy(to, x + p * step, n * sizeof(int16_t));
+    };
+    switch (channels) {
+      case 8: return copy(std::integral_constant<int, 8>());
+      case 16: return copy(std::integral_constant<int, 16>());
+      case 32: return copy(std::integral_constant<int, 32>());
+      case 64: return copy(std::integral_constant<int, 64>());
+      default: return copy(std::integral_constant<int, 0>());
     }
   }
 
   Geometry g_;
   Slots slots_;
-  Rescale rescale_;
-  std::vector<int16_t> weights_;  // [tap][channel]
+  int64_t pixels_, segments_, blocks_, lanes_, units_, tasks_;
+  double lo_ = 0, hi_ = 0;
+  std::vector<int16_t> weights_;      // [tap][pixel][channel]
+  std::vector<int16_t> nothing_;      // zeros
+  std::vector<double> bias_, scale_;  // [pixel][channel]
 };
 
 }  // namespace
@@ -277,7 +354,7 @@ KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPoo
   if (c.g.groups != c.g.in_channels || c.g.groups != c.g.out_channels)
     return Status::declined("groups of several channels");
   if (c.g.taps() > kSafeDepth) return Status::declined(fmt::format("{} taps", c.g.taps()));
-  return std::unique_ptr<Kernel>(std::make_unique<Depthwise>(n, c));
+  return std::unique_ptr<Kernel>(std::make_unique<Depthwise>(n, c, 4 * pool.threads()));
 }
 
 }  // namespace octet::linear

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <doctest/doctest.h>
+#include <random>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -285,6 +286,48 @@ TEST_CASE("calibrate, merge, resume, quantize, compare, evaluate: the main job")
   check_error(
       octet({"quantize", folder / "q.tflite", "-o", folder / "qq.tflite", "--data", folder / "d.npy"}), 1,
       {"q.tflite"});
+}
+
+TEST_CASE("quantize: no more is lost than --max-drop and --min-sqnr allow") {
+  const TempFolder folder;
+  const std::string model = test::save(test::dense_model(), folder / "m.tflite");
+  // The first two classes are so close that 8 bits of the input don't always tell them apart.
+  std::mt19937 random(3);
+  std::vector<float> values;
+  for (int i = 0; i < 300; ++i) {
+    const float x = static_cast<float>(random() % 1400) / 1000.0f;
+    values.insert(values.end(), {x, x + 0.5f + (static_cast<float>(i % 6) - 2.5f) / 400.0f, 2, -2});
+  }
+  write_floats(folder / "d.npy", {300, 1, 4}, values);
+  const auto quantize = [&](std::vector<std::string> options) {
+    options.insert(options.begin(),
+                   {"quantize", model, "-o", folder / "q.tflite", "--data", folder / "d.npy", "--json"});
+    const Outcome o = octet(options);
+    CHECK_MESSAGE(o.code == 0, o.err);
+    return o.json();
+  };
+  const auto agreement = [&] {
+    const Outcome o =
+        octet({"evaluate", folder / "q.tflite", "--against", model, "--data", folder / "d.npy", "--json"});
+    CHECK_MESSAGE(o.code == 0, o.err);
+    return o.json().at("agreement").get<double>();
+  };
+  const auto plain = quantize({});
+  CHECK(agreement() < 1);
+  const auto raised = quantize({"--max-drop", "0"});
+  CHECK(raised.at("ops_int16") == 1);
+  CHECK(raised.at("ops_float") == 0);
+  REQUIRE(raised.at("fallback").size() == 1);
+  CHECK(raised.at("fallback")[0].at("type") == "int16");
+  CHECK(raised.at("fallback")[0].at("reason") == "has 16-bit activations to lose at most 0 points");
+  CHECK(quantize({"--max-drop", "0", "--raise-to", "float"}).at("ops_float") == 1);
+
+  const std::string target = std::to_string(plain.at("sqnr_db").get<double>() + 3);
+  CHECK(quantize({"--min-sqnr", target}).at("ops_int16") == 1);
+  CHECK(quantize({"--min-sqnr", target, "--raise-to", "float"}).at("ops_float") == 1);
+  check_error(
+      octet({"quantize", model, "-o", folder / "q.tflite", "--data", folder / "d.npy", "--raise-to", "int4"}),
+      2, {"--raise-to"});
 }
 
 TEST_CASE("int4 weights and recipes by operator, from the command line to accuracy") {
