@@ -127,7 +127,8 @@ std::string html_report(const QuantizeSummary& s) {
                                             100 * *s.scores->against_top1));
   std::vector<std::pair<std::string, std::string>> fallback, findings, fusions;
   for (const Fallback& f : r.fallback)
-    fallback.emplace_back(f.op, f.kind + (f.type == DType::float32 ? ": " : " in int8: ") + f.reason);
+    fallback.emplace_back(f.op, fmt::format("{} in {}: {}", f.kind,
+                                            f.type == DType::float32 ? "float" : name_of(f.type), f.reason));
   for (const Finding& f : r.findings)
     findings.emplace_back(f.where, f.what);
   for (const auto& [rule, n] : r.fusions)
@@ -150,7 +151,7 @@ std::string html_report(const QuantizeSummary& s) {
       "0 and "
       "logarithmic outside.</p>\n" +
       range_plot(s.calibration);
-  if (!fallback.empty()) page += "<h2>Left in float</h2>\n" + rows(fallback);
+  if (!fallback.empty()) page += "<h2>Other types than the scheme's</h2>\n" + rows(fallback);
   if (!findings.empty()) page += "<h2>Notes</h2>\n" + rows(findings);
   if (!fusions.empty()) page += "<h2>Fusions</h2>\n" + rows(fusions);
   return page + "</body></html>\n";
