@@ -370,7 +370,7 @@ Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared,
     }
   }
   best.recipe.min_sqnr_db = recipe.min_sqnr_db;
-  if (best.result.report.error->sqnr_db < recipe.min_sqnr_db) {
+  if (is_integer(recipe.scheme) && best.result.report.error->sqnr_db < recipe.min_sqnr_db) {
     OCTET_ASSIGN(best.result, steps.finish(best.prepared, best.calibration, best.recipe));
   }
   return best;

@@ -3,6 +3,7 @@
 // once in 8 bits, and that error is all that is left in the end. The rules only mark operators (Node::wide).
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 
 #include "runtime/rewrite/rewriter.hpp"
@@ -48,58 +49,66 @@ bool have_same_weights(const Graph& g, const Node& a, const Node& b) {
          std::ranges::equal(v.constant.bytes(), w.constant.bytes());
 }
 
-// What a value comes from, up to the nearest products and without them.
-struct Origins {
-  std::set<NodeId> arithmetic, products;
-};
-void collect(const GraphEditor& ed, ValueId v, Origins& from) {
+bool is_cell_part(OpKind kind) {
+  return is_one_of(kCellArithmetic, kind) || is_one_of(kCellMovement, kind);
+}
+
+// The product of the step before the product `n`, from which `n` is fed by arithmetic alone; -1 when there is
+// none. It has the weights of `n`; where the first state is zero and its product gone, those of a product
+// that `n` is added to.
+NodeId step_before(const GraphEditor& ed, NodeId n) {
+  constexpr size_t kMostParts = 4096;  // of a cell
+  std::vector<NodeId> beside;
+  for (NodeId r : ed.consumers(ed.node(n).outputs[0]))
+    if (ed.node(r).kind == ADD)
+      for (ValueId v : ed.node(r).inputs)
+        if (const NodeId p = ed.producer(v); p >= 0 && p != n && is_product(ed.node(p))) beside.push_back(p);
+  NodeId found = -1;
+  std::vector<ValueId> open = {ed.node(n).inputs[0]};
+  std::set<NodeId> seen;
+  for (size_t i = 0; i < open.size() && seen.size() < kMostParts; ++i) {
+    const NodeId p = ed.producer(open[i]);
+    if (p < 0 || !seen.insert(p).second) continue;
+    const Node& part = ed.node(p);
+    if (is_product(part)) {
+      const auto is_same = [&](NodeId k) {
+        return k != p && have_same_weights(ed.graph(), part, ed.node(k));
+      };
+      if (is_same(n)) return p;
+      if (found < 0 && std::ranges::any_of(beside, is_same)) found = p;
+    } else if (is_cell_part(part.kind)) {
+      open.insert(open.end(), part.inputs.begin(), part.inputs.end());
+    }
+  }
+  return found;
+}
+
+// A recurrent cell that was unrolled.
+bool is_step(const Site& s) {
+  return !s.consumer().wide && is_product(s.consumer()) && step_before(s.ed, s.consumer_id) >= 0;
+}
+// What a value comes from, up to the nearest products and what is marked already, with its products.
+void widen_origins(GraphEditor& ed, ValueId v) {
   std::vector<ValueId> open = {v};
   while (!open.empty()) {
     const NodeId p = ed.producer(open.back());
     open.pop_back();
-    if (p < 0) continue;
-    const Node& n = ed.node(p);
-    if (is_product(n)) {
-      from.products.insert(p);
-    } else if (is_one_of(kCellArithmetic, n.kind) || is_one_of(kCellMovement, n.kind)) {
-      if (from.arithmetic.insert(p).second) open.insert(open.end(), n.inputs.begin(), n.inputs.end());
+    if (p < 0 || ed.node(p).wide) continue;
+    if (is_product(ed.node(p))) {
+      ed.edit(p).wide = true;
+    } else if (is_cell_part(ed.node(p).kind)) {
+      ed.edit(p).wide = true;
+      open.insert(open.end(), ed.node(p).inputs.begin(), ed.node(p).inputs.end());
     }
   }
 }
-// Of the products in `from` one of the step before `n`; -1 when there is none. It has the weights of `n` or,
-// where the first state is zero and its product gone, those of what `n` is added to.
-NodeId step_before(const GraphEditor& ed, NodeId n, const Origins& from) {
-  std::vector<NodeId> now = {n};
-  for (NodeId r : ed.consumers(ed.node(n).outputs[0]))
-    if (ed.node(r).kind == ADD)
-      for (ValueId v : ed.node(r).inputs)
-        if (const NodeId p = ed.producer(v); p >= 0 && is_product(ed.node(p))) now.push_back(p);
-  for (NodeId k : now)
-    for (NodeId p : from.products)
-      if (p != k && have_same_weights(ed.graph(), ed.node(p), ed.node(k))) return p;
-  return -1;
-}
-
-// A product that is fed, by arithmetic alone, from a product with the same weights: a recurrent cell that was
-// unrolled.
-bool is_step(const Site& s) {
-  if (s.consumer().wide || !is_product(s.consumer())) return false;
-  Origins from;
-  collect(s.ed, s.consumer().inputs[0], from);
-  return step_before(s.ed, s.consumer_id, from) >= 0;
-}
-void widen_all(GraphEditor& ed, const Origins& from) {
-  for (const auto* nodes : {&from.arithmetic, &from.products})
-    for (NodeId n : *nodes)
-      ed.edit(n).wide = true;
-}
 Status widen_step(Site& s) {
-  Origins from;
-  collect(s.ed, s.consumer().inputs[0], from);
+  const NodeId before = step_before(s.ed, s.consumer_id);
+  widen_origins(s.ed, s.consumer().inputs[0]);
   // The step before may be the first: what it starts from.
-  collect(s.ed, s.ed.node(step_before(s.ed, s.consumer_id, from)).inputs[0], from);
-  widen_all(s.ed, from);
-  // It may be the last one: what becomes of it, and of the other products that this takes.
+  widen_origins(s.ed, s.ed.node(before).inputs[0]);
+  s.ed.edit(before).wide = true;
+  // This one may be the last: what becomes of it, and of the other products that this takes.
   s.ed.edit(s.consumer_id).wide = true;
   std::vector<NodeId> open = {s.consumer_id};
   while (!open.empty()) {
@@ -110,10 +119,8 @@ Status widen_step(Site& s) {
         if (s.ed.node(r).wide || !is_one_of(kCellArithmetic, s.ed.node(r).kind)) continue;
         s.ed.edit(r).wide = true;
         open.push_back(r);
-        Origins others;
         for (ValueId in : s.ed.node(r).inputs)
-          collect(s.ed, in, others);
-        widen_all(s.ed, others);
+          widen_origins(s.ed, in);
       }
   }
   return {};
@@ -131,13 +138,16 @@ bool is_mean_of_squares(const Site& s) {
 
 // Arithmetic with statistics, up to where they meet the values that they are statistics of.
 void widen_readers(GraphEditor& ed, ValueId statistic, int64_t values) {
-  for (NodeId r : std::vector<NodeId>(ed.consumers(statistic).begin(), ed.consumers(statistic).end())) {
-    const auto is = [&](OpKind k) { return ed.node(r).kind == k; };
-    if (ed.node(r).wide || std::none_of(kStatisticArithmetic.begin(), kStatisticArithmetic.end(), is))
-      continue;
-    ed.edit(r).wide = true;
-    const ValueId to = ed.node(r).outputs[0];
-    if (ed.graph().value(to).shape.elements() < values) widen_readers(ed, to, values);
+  std::vector<ValueId> open = {statistic};
+  while (!open.empty()) {
+    const ValueId v = open.back();
+    open.pop_back();
+    for (NodeId r : ed.consumers(v)) {
+      if (ed.node(r).wide || !is_one_of(kStatisticArithmetic, ed.node(r).kind)) continue;
+      ed.edit(r).wide = true;
+      const ValueId to = ed.node(r).outputs[0];
+      if (ed.graph().value(to).shape.elements() < values) open.push_back(to);
+    }
   }
 }
 Status widen_statistics(Site& s) {
@@ -160,46 +170,52 @@ Status widen_statistics(Site& s) {
 // Kim, Lee, Lee: Accurate Image Super-Resolution Using Very Deep Convolutional Networks, CVPR 2016: a network
 // adds a correction to its own input. The correction is small; as 8 bits the input would be rounded when it
 // comes, when it is interpolated and when it is added to, and that is most of the output's error.
-bool is_view(const GraphEditor& ed, ValueId v) {
-  if (v == kNoValue) return false;
-  if (ed.is_graph_input(v)) return true;
-  const NodeId p = ed.producer(v);
-  if (p < 0 || std::ranges::find(kViews, ed.node(p).kind) == kViews.end()) return false;
-  return std::ranges::all_of(ed.node(p).inputs, [&](ValueId in) {
-    const Value& value = ed.graph().value(in);
-    return (value.dtype != DType::float32 && value.is_constant()) || is_view(ed, in);
-  });
+// The operators between the graph's inputs and `v`, if they only move or interpolate; else nothing.
+std::optional<std::set<NodeId>> view_of(const GraphEditor& ed, ValueId v) {
+  constexpr size_t kMostParts = 64;
+  std::set<NodeId> parts;
+  std::vector<ValueId> open = {v};
+  while (!open.empty()) {
+    const ValueId at = open.back();
+    open.pop_back();
+    if (at == kNoValue) return std::nullopt;
+    const Value& value = ed.graph().value(at);
+    if (ed.is_graph_input(at) || (value.is_constant() && !is_float(value.dtype))) continue;
+    const NodeId p = ed.producer(at);
+    if (p < 0 || !is_one_of(kViews, ed.node(p).kind) || parts.size() >= kMostParts) return std::nullopt;
+    if (parts.insert(p).second) open.insert(open.end(), ed.node(p).inputs.begin(), ed.node(p).inputs.end());
+  }
+  return parts;
 }
-void widen_view(GraphEditor& ed, ValueId v) {
-  const NodeId p = ed.producer(v);
-  if (p < 0 || ed.node(p).wide) return;
-  ed.edit(p).wide = true;
-  for (ValueId in : ed.node(p).inputs)
-    widen_view(ed, in);
-}
-// Is `v` the network's output but for clamps and movement? `widen`: and these round to 16 bits.
-bool finishes(GraphEditor& ed, ValueId v, bool widen) {
-  if (ed.is_graph_output(v)) return true;
-  if (!ed.is_exclusive(v)) return false;
-  const NodeId r = ed.consumers(v)[0];
-  if (std::ranges::find(kFinishes, ed.node(r).kind) == kFinishes.end()) return false;
-  if (widen) ed.edit(r).wide = true;
-  return finishes(ed, ed.node(r).outputs[0], widen);
+// The clamps and movement through which `v` becomes the network's output; nothing when it does not.
+std::optional<std::vector<NodeId>> finish_of(const GraphEditor& ed, ValueId v) {
+  std::vector<NodeId> parts;
+  while (!ed.is_graph_output(v)) {
+    if (!ed.is_exclusive(v)) return std::nullopt;
+    const NodeId r = ed.consumers(v)[0];
+    if (!is_one_of(kFinishes, ed.node(r).kind)) return std::nullopt;
+    parts.push_back(r);
+    v = ed.node(r).outputs[0];
+  }
+  return parts;
 }
 bool is_global_skip(const Site& s) {
   const Node& sum = s.consumer();
-  if (sum.wide || sum.inputs.size() != 2 || s.output().dtype != DType::float32) return false;
+  if (sum.wide || sum.inputs.size() != 2) return false;
   const ValueId a = sum.inputs[0], b = sum.inputs[1];
-  if (is_view(s.ed, a) == is_view(s.ed, b) || s.value(a).is_constant() || s.value(b).is_constant())
-    return false;
-  return finishes(s.ed, sum.outputs[0], false);
+  if (s.value(a).is_constant() || s.value(b).is_constant()) return false;
+  return view_of(s.ed, a).has_value() != view_of(s.ed, b).has_value() && finish_of(s.ed, sum.outputs[0]);
 }
 Status widen_skip(Site& s) {
-  const std::vector<ValueId> operands = s.consumer().inputs;
+  const Node& sum = s.consumer();
+  for (ValueId v : std::vector<ValueId>(sum.inputs))
+    if (const auto view = view_of(s.ed, v))
+      for (NodeId n : *view)
+        s.ed.edit(n).wide = true;
+  const auto finish = finish_of(s.ed, sum.outputs[0]);
+  for (NodeId n : *finish)
+    s.ed.edit(n).wide = true;
   s.ed.edit(s.consumer_id).wide = true;
-  for (ValueId v : operands)
-    if (is_view(s.ed, v)) widen_view(s.ed, v);
-  finishes(s.ed, s.consumer().outputs[0], true);
   return {};
 }
 
