@@ -38,6 +38,7 @@ Result<Recipe> RecipeArgs::recipe() const {
   if (no_equalize) r.equalize = false;
   if (no_spare_channels) r.spare_channels = false;
   if (no_balance) r.balance = false;
+  if (no_wide) r.wide = false;
   if (!rounding.empty()) {
     OCTET_ASSIGN(r.rounding, rounding_of(rounding));
   }
@@ -65,6 +66,10 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   app.add_flag(
       "--no-balance", args.no_balance,
       "int8: don't rescale channels of activations by what they hold on the data (never done with --stats)");
+  app.add_flag(
+      "--no-wide", args.no_wide,
+      "int8: no 16-bit activations, which recurrent cells, statistics of normalizations and pictures that "
+      "a network only corrects have else");
   app.add_option(
          "--scheme", args.scheme,
          "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
@@ -98,7 +103,7 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
   app.add_option(
          "--min-sqnr", args.min_sqnr_db,
-         "Raise the worst operators to 16-bit activations, those that cost least time first, until the "
+         "Raise operators to 16-bit activations, those with the most noise for the work first, until the "
          "outputs reach this; to float where that is not enough")
       ->type_name("DB");
   app.add_option(

@@ -13,7 +13,8 @@ namespace octet {
 struct RecipeArgs {
   std::string file, observer, scheme, io, rounding, raise_to;
   std::vector<std::string> keep_float;
-  bool per_tensor = false, no_equalize = false, no_spare_channels = false, no_balance = false;
+  bool per_tensor = false, no_equalize = false, no_spare_channels = false, no_balance = false,
+       no_wide = false;
   bool no_bias_correction = false;
   int weight_bits = 0;  // 0: the recipe's
   int block = -1;       // -1: the recipe's

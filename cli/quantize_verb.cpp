@@ -163,10 +163,10 @@ class Quantizer {
       OCTET_ASSIGN(drop, drop_of(result.model));
     }
     if (drop > args_.max_drop)
-      return Status::invalid(
-          fmt::format("{}: {:.2f} points are lost with {} layers in float, more than --max-drop {}; "
-                      "nothing was written",
-                      args_.model, drop, kept, args_.max_drop));
+      return Status::invalid(fmt::format(
+          "{}: {:.2f} points are lost with {} operators in int16 and {} layers in float, more than "
+          "--max-drop {}; nothing was written",
+          args_.model, drop, result.report.ops_int16, kept, args_.max_drop));
     return {};
   }
 
@@ -215,6 +215,11 @@ Status run(const Args& args, Context& context) {
                                       args.model, name_of(recipe.scheme)));
   if (args.max_drop >= 0 && args.files.empty())
     return context.misuse("--max-drop needs --data to measure on");
+  if (recipe.min_sqnr_db > 0 && !is_integer(recipe.scheme))
+    return context.misuse(
+        fmt::format("--min-sqnr is for the schemes int8 and int16x8, not for {}", name_of(recipe.scheme)));
+  if (recipe.min_sqnr_db > 0 && args.files.empty())
+    return context.misuse("--min-sqnr needs --data to measure on");
   OCTET_ASSIGN(const QuantizeSummary summary, Quantizer(args, *data, std::move(recipe)).run());
   if (!args.html.empty()) OCTET_TRY(save_file(args.html, html_report(summary)));
   if (context.json)

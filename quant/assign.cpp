@@ -70,7 +70,7 @@ class Assigner {
     for (const auto* border : {&g_.inputs, &g_.outputs})
       for (ValueId v : *border)
         if (!a_.values[static_cast<size_t>(v)].empty() && held_type(v) == DType::int16)
-          a_.narrow[static_cast<size_t>(v)] = read_as(v, DType::int8);
+          a_.narrow[static_cast<size_t>(v)] = narrow_form(v);
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       if (is_integer(i)) fill(static_cast<NodeId>(i));
     return std::move(a_);
@@ -107,12 +107,14 @@ class Assigner {
     f.kind = f.reason.empty() ? NodeForm::Kind::integer : NodeForm::Kind::floating;
     const Forced* forced = forced_[static_cast<size_t>(n)];
     const bool raised = forced != nullptr && forced->type == DType::int16;
-    const bool asked = choice_for(recipe_, g_, n).scheme == Scheme::int16x8;
-    if (f.kind != NodeForm::Kind::integer || !(asked || raised || op.wide)) return;
+    const OperatorChoice choice = choice_for(recipe_, g_, n);
+    const bool asked = choice.scheme == Scheme::int16x8;
+    const bool wide = op.wide && recipe_.wide && !choice.has_scheme;
+    if (f.kind != NodeForm::Kind::integer || !(asked || raised || wide)) return;
     std::string why = why_int8(n);
     if (why.empty()) f.type = DType::int16;
     if (asked) f.reason = std::move(why);
-    if (raised && f.type == DType::int16 && !asked && !op.wide) f.reason = forced->reason;
+    if (raised && f.type == DType::int16 && !asked && !wide) f.reason = forced->reason;
   }
 
   // Why an operator's activations are int8 although 16 bits are wanted.
@@ -232,7 +234,8 @@ class Assigner {
       for (size_t j = 0; j < op.outputs.size(); ++j) {
         const TensorRule& rule = rules(static_cast<NodeId>(n)).output(j);
         if (is_moving(op.outputs[j]) && rule.kind == Kind::fixed)
-          groups_.pin(op.outputs[j], fixed_under(rule, a_.nodes[n].type), a_.nodes[n].type);
+          groups_.pin(op.outputs[j], fixed_under(rule, a_.nodes[n].type), a_.nodes[n].type,
+                      fixed_under(rule));
       }
     }
   }
@@ -363,6 +366,11 @@ class Assigner {
     return group_quantization(v, type, note);
   }
 
+  Quantization narrow_form(ValueId v) const {
+    if (const auto pinned = groups_.pinned_in_8_bits(v)) return Quantization::per_tensor(*pinned);
+    return read_as(v, DType::int8);
+  }
+
   bool touches_integer(ValueId v) const {
     const NodeId p = uses_.producer[static_cast<size_t>(v)];
     if (p >= 0 && is_integer(static_cast<size_t>(p))) return true;
@@ -451,6 +459,9 @@ class Assigner {
 
 Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
                           const std::vector<Forced>& forced) {
+  for (const Forced& f : forced)
+    if (f.node < 0 || static_cast<size_t>(f.node) >= g.nodes.size())
+      return Status::invalid(fmt::format("there is no operator {} to force", f.node));
   return Assigner(g, calibration, recipe, forced).run();
 }
 

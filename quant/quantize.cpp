@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <set>
 
 #include "kernels/op_spec.hpp"
 #include "quant/balance.hpp"
@@ -136,7 +137,13 @@ void describe(const Graph& g, const Assignment& a, QuantizeReport& report) {
 }
 
 // The integer node that loses most: the drop from the worst of its inputs to its output, in dB.
-NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error) {
+// With `keep_borders` none that reads an input or writes an output of the graph.
+NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error, bool keep_borders) {
+  std::set<ValueId> borders;
+  if (keep_borders)
+    for (const auto* list : {&g.inputs, &g.outputs})
+      borders.insert(list->begin(), list->end());
+  const auto is_border = [&](ValueId v) { return borders.contains(v); };
   std::map<std::string_view, double> db;
   for (const TensorError& e : error.layers)
     db[e.name] = e.sqnr_db;
@@ -149,6 +156,9 @@ NodeId most_harmful(const Graph& g, const Assignment& a, const Comparison& error
   double most = -1;
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     if (a.nodes[n].kind != NodeForm::Kind::integer) continue;
+    if (std::ranges::any_of(g.nodes[n].inputs, is_border) ||
+        std::ranges::any_of(g.nodes[n].outputs, is_border))
+      continue;
     double in = 60, out = kExactDb;  // 60 dB: what 8 bits can at best hold
     for (ValueId v : g.nodes[n].inputs)
       in = std::min(in, of(v));
@@ -177,7 +187,7 @@ class Raises {
     std::vector<Forced> raised;
     if (recipe_.scheme == Scheme::int8 && recipe_.raise_to == RaiseTo::int16) {
       if (!ranked_) {
-        OCTET_ASSIGN(ranked_, rank_activations(prepared_, a, options_));
+        OCTET_ASSIGN(ranked_, rank_activations(prepared_, a, recipe_, options_));
       }
       const double now = std::pow(10, -error.sqnr_db / 10), wanted = std::pow(10, -recipe_.min_sqnr_db / 10);
       for (const NoisyActivation& n : take(*ranked_, now, wanted))
@@ -185,7 +195,9 @@ class Raises {
           raised.push_back({node, DType::int16, "has 16-bit activations " + why});
       if (!raised.empty()) return raised;
     }
-    if (const NodeId worst = most_harmful(prepared_.model->main(), a, error); worst >= 0)
+    // In float there are no integer inputs and outputs.
+    const bool keep_borders = recipe_.io != Io::keep;
+    if (const NodeId worst = most_harmful(prepared_.model->main(), a, error, keep_borders); worst >= 0)
       raised.push_back({worst, DType::float32, "kept in float " + why});
     return raised;
   }
@@ -216,7 +228,7 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
   const Graph& g = prepared.model->main();
   if (calibration.fingerprint() != fingerprint_of(g))
     return Status::invalid("the statistics were taken from another model, or with another recipe");
-  QuantizeResult result;
+  QuantizeResult result, best;
   std::vector<Forced> forced = options.forced;
   Raises raises(prepared, recipe, options);
   OCTET_ASSIGN(const auto moments, WeightMoments::gather(prepared, recipe, options));
@@ -229,13 +241,17 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
     }
     result.model = std::move(q.model);
     describe(g, q.assignment, result.report);
-    if (!result.report.error || result.report.error->sqnr_db >= recipe.min_sqnr_db) break;
+    if (recipe.min_sqnr_db <= 0 || !result.report.error || result.report.error->sqnr_db >= recipe.min_sqnr_db)
+      return result;
+    // What is raised may, once in a while, be worse.
+    if (!best.report.error || result.report.error->sqnr_db > best.report.error->sqnr_db) best = result;
     OCTET_ASSIGN(const std::vector<Forced> more, raises.next(q.assignment, *result.report.error));
     if (more.empty()) break;
     forced = std::move(q.forced);
     forced.insert(forced.end(), more.begin(), more.end());
   }
-  return result;
+  best.report.findings.push_back({"the outputs", fmt::format("don't reach {:g} dB", recipe.min_sqnr_db)});
+  return best;
 }
 
 }  // namespace
@@ -370,7 +386,8 @@ Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared,
     }
   }
   best.recipe.min_sqnr_db = recipe.min_sqnr_db;
-  if (is_integer(recipe.scheme) && best.result.report.error->sqnr_db < recipe.min_sqnr_db) {
+  if (is_integer(recipe.scheme) && recipe.min_sqnr_db > 0 &&
+      best.result.report.error->sqnr_db < recipe.min_sqnr_db) {
     OCTET_ASSIGN(best.result, steps.finish(best.prepared, best.calibration, best.recipe));
   }
   return best;
@@ -380,6 +397,7 @@ Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, cons
                                 const QuantizeOptions& options) {
   QuantizeOptions measured = options;
   measured.samples = &samples;
+  measured.forced.clear();  // nobody knows the prepared model yet
   QuantizeSteps steps;
   steps.balance = [&](const PreparedModel& prepared) { return balance(prepared, measured); };
   steps.calibrate = [&](const PreparedModel& prepared) -> Result<Calibration> {

@@ -64,8 +64,9 @@ struct QuantizeOptions {
   int threads = 1;
   // Data to correct biases with and to measure the result on; without it neither is done.
   SampleSource* samples = nullptr;
-  int64_t max_measured = 32;   // of the samples' last ones
-  std::vector<Forced> forced;  // operators that compute in another type than the recipe says
+  int64_t max_measured = 32;  // of the samples' last ones
+  // Operators of the prepared model that compute in another type than the recipe says.
+  std::vector<Forced> forced;
   Progress progress;
   std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };

@@ -179,6 +179,7 @@ constexpr std::array kKeys = {
     Key{"equalize", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.equalize); }},
     Key{"spare_channels", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.spare_channels); }},
     Key{"balance", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.balance); }},
+    Key{"wide", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.wide); }},
     Key{"rounding",
         [](const nlohmann::json& value, Recipe& recipe) -> Status {
           OCTET_ASSIGN(const std::string name, read_string(value));
@@ -278,6 +279,7 @@ std::string Recipe::to_json() const {
       {"equalize", equalize},
       {"spare_channels", spare_channels},
       {"balance", balance},
+      {"wide", wide},
       {"rounding", name_of(rounding)},
       {"bias_correction", bias_correction},
       {"min_sqnr_db", min_sqnr_db},
@@ -339,7 +341,8 @@ OperatorChoice merged(const Recipe& r, const OperatorRecipe& o) {
   const int32_t block = o.bits == 8 || o.per_channel == false ? 0 : r.block;
   return {o.scheme.value_or(r.scheme),
           {o.bits.value_or(r.weight_bits), o.block.value_or(block), o.per_channel.value_or(r.per_channel)},
-          &o.match};
+          &o.match,
+          o.scheme.has_value()};
 }
 
 Status check_weights(Scheme scheme, const WeightForm& w) {

@@ -88,6 +88,7 @@ bool Groups::join(ValueId input, ValueId anchor, Join how) {
   out.seen = united(in.seen, out.seen);
   if (!out.pin) {
     out.pin = in.pin;
+    out.narrow = in.narrow;
     out.held = in.held;
   }
   out.computed_with = out.computed_with || in.computed_with;

@@ -34,8 +34,10 @@ class Groups {
   void widen(ValueId v, Range r);
   // A value that should be represented exactly.
   void add_point(ValueId v, MassPoint p) { sets_[index(find(v))].points.push_back(p); }
-  void pin(ValueId v, Affine a, DType type) {
+  // `narrow`: the parameters in 8 bits, which are `a` unless the type has 16.
+  void pin(ValueId v, Affine a, DType type, Affine narrow) {
     sets_[index(find(v))].pin = a;
+    sets_[index(find(v))].narrow = narrow;
     sets_[index(find(v))].held = range_of(a, type);
   }
 
@@ -59,11 +61,16 @@ class Groups {
   Range seen(ValueId v) const { return sets_[index(find(v))].seen; }
   std::span<const MassPoint> points(ValueId v) const { return sets_[index(find(v))].points; }
   std::optional<Affine> pinned(ValueId v) const { return sets_[index(find(v))].pin; }
+  std::optional<Affine> pinned_in_8_bits(ValueId v) const {
+    const Set& s = sets_[index(find(v))];
+    return s.pin ? std::optional(s.narrow) : std::nullopt;
+  }
 
  private:
   struct Set {
     Range range, seen, held;  // held: what `pin` can hold
     std::optional<Affine> pin;
+    Affine narrow;  // with `pin`
     std::vector<MassPoint> points;
     bool computed_with = false;
   };

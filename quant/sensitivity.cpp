@@ -36,11 +36,12 @@ double work_of(const Graph& g, const std::vector<Shape>& shapes, const Node& n) 
   return kElement * elements + (known ? static_cast<double>(spec->macs(t.desc(n))) : 0);
 }
 
-// The last samples of a source, kept: pictures are decoded once.
-class LastSamples final : public SampleSource {
+// A few samples, kept: they are read once for all groups. The last ones, which results are measured on, too;
+// where the number is not known, the first ones.
+class FewSamples final : public SampleSource {
  public:
-  static Result<LastSamples> of(SampleSource& source) {
-    LastSamples last;
+  static Result<FewSamples> of(SampleSource& source) {
+    FewSamples last;
     std::vector<ConstTensorView> sample;
     OCTET_TRY(source.rewind());
     const int64_t size = source.size();
@@ -77,9 +78,11 @@ class LastSamples final : public SampleSource {
 struct Group {
   std::vector<ValueId> values;
   std::vector<ValueId> sources;  // where it happens: what is computed, and inputs of the graph
+  bool fixed = false;            // it happens in any case
 };
 
-std::vector<Group> groups_of(const Graph& g, const Assignment& a) {
+// `fixed`: values that are rounded to 8 bits whatever becomes of the operators.
+std::vector<Group> groups_of(const Graph& g, const Assignment& a, const std::set<ValueId>& fixed) {
   std::vector<size_t> root(g.values.size());
   for (size_t v = 0; v < root.size(); ++v)
     root[v] = v;
@@ -119,11 +122,12 @@ std::vector<Group> groups_of(const Graph& g, const Assignment& a) {
     if (!is_rounded(g, a, v)) continue;
     Group& group = groups[find(i)];
     group.values.push_back(v);
+    group.fixed = group.fixed || fixed.contains(v);
     if (!handed_on.contains(v)) group.sources.push_back(v);
   }
   std::vector<Group> result;
   for (auto& [_, group] : groups)
-    if (!group.sources.empty()) result.push_back(std::move(group));
+    if (!group.sources.empty() && !group.fixed) result.push_back(std::move(group));
   return result;
 }
 
@@ -170,7 +174,7 @@ Model with_rounding(const Model& model, const Assignment& a, const Group& group)
 }  // namespace
 
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
-                                                      const Assignment& assignment,
+                                                      const Assignment& assignment, const Recipe& recipe,
                                                       const QuantizeOptions& options) {
   const Graph& g = prepared.model->main();
   const Uses uses = uses_of(g);
@@ -180,8 +184,12 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
   CompareOptions how;
   how.threads = options.threads;
   how.custom_ops = options.custom_ops;
-  OCTET_ASSIGN(LastSamples samples, LastSamples::of(*options.samples));
-  const std::vector<Group> groups = groups_of(g, assignment);
+  OCTET_ASSIGN(FewSamples samples, FewSamples::of(*options.samples));
+  std::set<ValueId> fixed;
+  if (recipe.io == Io::int8 || recipe.io == Io::uint8)
+    for (const auto* border : {&g.inputs, &g.outputs})
+      fixed.insert(border->begin(), border->end());
+  const std::vector<Group> groups = groups_of(g, assignment, fixed);
   std::vector<NoisyActivation> ranked;
   for (size_t i = 0; i < groups.size(); ++i) {
     if (options.progress) options.progress(static_cast<int64_t>(i), static_cast<int64_t>(groups.size()));
@@ -214,7 +222,7 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
                                                       const Calibration& calibration, const Recipe& recipe,
                                                       const QuantizeOptions& options) {
   OCTET_ASSIGN(const Assignment a, assign(prepared.model->main(), calibration, recipe, options.forced));
-  return rank_activations(prepared, a, options);
+  return rank_activations(prepared, a, recipe, options);
 }
 
 std::vector<NoisyActivation> take(std::vector<NoisyActivation>& ranked, double now, double wanted) {
@@ -226,18 +234,14 @@ std::vector<NoisyActivation> take(std::vector<NoisyActivation>& ranked, double n
   double sum = 0;
   while (count < ranked.size() && (count == 0 || sum < excess))
     sum += ranked[count++].noise;
-  std::vector<NoisyActivation> taken(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(count));
-  ranked.erase(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(count));
   // The last one may be worth so much that others are not needed; they can still be taken later.
-  for (size_t i = 0; i + 1 < taken.size();) {
-    if (sum - taken[i].noise < excess) {
-      ++i;
-      continue;
-    }
-    sum -= taken[i].noise;
-    ranked.push_back(std::move(taken[i]));
-    taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
+  std::vector<NoisyActivation> taken, left;
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    const bool needed = i + 1 == count || (i < count && sum - ranked[i].noise < excess);
+    if (i < count && !needed) sum -= ranked[i].noise;
+    (needed ? taken : left).push_back(std::move(ranked[i]));
   }
+  ranked = std::move(left);
   return taken;
 }
 

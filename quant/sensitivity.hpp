@@ -18,9 +18,10 @@ struct NoisyActivation {
 };
 
 // All of them in the prepared model, whose int8 form is `assignment`; the greatest noise for the work first.
-// Each is rounded alone, in float, on a few samples.
+// Each is rounded alone, in float, on a few samples. Inputs and outputs that the recipe wants in 8 bits are
+// rounded in any case.
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
-                                                      const Assignment& assignment,
+                                                      const Assignment& assignment, const Recipe& recipe,
                                                       const QuantizeOptions& options);
 
 // The same, for the assignment that the recipe gives.

@@ -289,8 +289,8 @@ class Depthwise final : public Kernel {
     });
   }
 
-  // What tap `kw` reads of a line for some pixels, side by side; null when that is padding alone. Moves
-  // `copies` on when it needs them.
+  // What tap `kw` reads of a line for some pixels, side by side; null for a single pixel when it is padding.
+  // Moves `copies` on when it needs them.
   const int16_t* read(const int16_t* line, int64_t ow, int64_t kw, int64_t pixels, int64_t c,
                       int16_t*& copies) const {
     const int64_t channels = g_.out_channels;

@@ -44,8 +44,8 @@ class Engine {
   Result<FusionReport> run(std::span<const std::span<const Rule>> tables) {
     for (size_t i = 0; i < editor_.graph().nodes.size(); ++i)
       work_.insert(static_cast<NodeId>(i));
-    // Every rule removes a node or moves one towards the inputs, so this ends; the limit is a safety net
-    // against a table that contradicts itself.
+    // Every rule removes a node, moves one towards the inputs or marks it, so this ends; the limit is a
+    // safety net against a table that contradicts itself.
     size_t fuel = 64 * (editor_.graph().nodes.size() + 16);
     while (!work_.empty()) {
       const NodeId n = *work_.begin();

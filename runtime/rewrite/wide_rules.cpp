@@ -63,7 +63,8 @@ NodeId step_before(const GraphEditor& ed, NodeId n) {
     if (ed.node(r).kind == ADD)
       for (ValueId v : ed.node(r).inputs)
         if (const NodeId p = ed.producer(v); p >= 0 && p != n && is_product(ed.node(p))) beside.push_back(p);
-  NodeId found = -1;
+  NodeId same = -1, other = -1;
+  bool joins = false;  // two values meet: layers in a row that share weights are no recurrence
   std::vector<ValueId> open = {ed.node(n).inputs[0]};
   std::set<NodeId> seen;
   for (size_t i = 0; i < open.size() && seen.size() < kMostParts; ++i) {
@@ -74,13 +75,17 @@ NodeId step_before(const GraphEditor& ed, NodeId n) {
       const auto is_same = [&](NodeId k) {
         return k != p && have_same_weights(ed.graph(), part, ed.node(k));
       };
-      if (is_same(n)) return p;
-      if (found < 0 && std::ranges::any_of(beside, is_same)) found = p;
+      if (same < 0 && is_same(n)) same = p;
+      if (other < 0 && std::ranges::any_of(beside, is_same)) other = p;
     } else if (is_cell_part(part.kind)) {
+      joins = joins || std::ranges::count_if(part.inputs, [&](ValueId v) {
+                         return v != kNoValue && !ed.graph().value(v).is_constant();
+                       }) > 1;
       open.insert(open.end(), part.inputs.begin(), part.inputs.end());
     }
+    if (same >= 0 && joins) return same;
   }
-  return found;
+  return other;
 }
 
 // A recurrent cell that was unrolled.

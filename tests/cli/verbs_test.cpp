@@ -315,16 +315,29 @@ TEST_CASE("quantize: no more is lost than --max-drop and --min-sqnr allow") {
   const auto plain = quantize({});
   CHECK(agreement() < 1);
   const auto raised = quantize({"--max-drop", "0"});
+  CHECK(agreement() == 1);
   CHECK(raised.at("ops_int16") == 1);
   CHECK(raised.at("ops_float") == 0);
   REQUIRE(raised.at("fallback").size() == 1);
   CHECK(raised.at("fallback")[0].at("type") == "int16");
   CHECK(raised.at("fallback")[0].at("reason") == "has 16-bit activations to lose at most 0 points");
   CHECK(quantize({"--max-drop", "0", "--raise-to", "float"}).at("ops_float") == 1);
+  CHECK(agreement() == 1);
 
-  const std::string target = std::to_string(plain.at("sqnr_db").get<double>() + 3);
-  CHECK(quantize({"--min-sqnr", target}).at("ops_int16") == 1);
-  CHECK(quantize({"--min-sqnr", target, "--raise-to", "float"}).at("ops_float") == 1);
+  const double target = plain.at("sqnr_db").get<double>() + 3;
+  const auto wide = quantize({"--min-sqnr", std::to_string(target)});
+  CHECK(wide.at("ops_int16") == 1);
+  CHECK(wide.at("sqnr_db") >= target);
+  const auto floating = quantize({"--min-sqnr", std::to_string(target), "--raise-to", "float"});
+  CHECK(floating.at("ops_float") == 1);
+  CHECK(floating.at("sqnr_db") >= target);
+  check_error(
+      octet({"quantize", model, "-o", folder / "q.tflite", "--scheme", "dynamic", "--min-sqnr", "40"}), 2,
+      {"--min-sqnr", "int8"});
+  REQUIRE(octet({"calibrate", model, "-o", folder / "s.json", "--data", folder / "d.npy"}).code == 0);
+  check_error(
+      octet({"quantize", model, "-o", folder / "q.tflite", "--stats", folder / "s.json", "--min-sqnr", "40"}),
+      2, {"--min-sqnr", "--data"});
   check_error(
       octet({"quantize", model, "-o", folder / "q.tflite", "--data", folder / "d.npy", "--raise-to", "int4"}),
       2, {"--raise-to"});

@@ -130,8 +130,8 @@ TEST_CASE("union-find of groups: pins, widths and readers") {
   g.set_range(2, {-5, 5}, {-5, 5});
   g.set_range(3, {-1, 1}, {-1, 1});
   g.set_range(4, {-1, 1}, {-1, 1});
-  g.pin(0, pin, DType::int8);
-  g.pin(3, other, DType::int8);
+  g.pin(0, pin, DType::int8, pin);
+  g.pin(3, other, DType::int8, other);
   CHECK(g.join(0, 1, Groups::Join::whole));
   CHECK(g.pinned(1) == pin);
   CHECK(!g.join(1, 2, Groups::Join::whole));   // 5 does not fit into [0, 1]

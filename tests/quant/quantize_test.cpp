@@ -233,14 +233,31 @@ TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models")
 
 TEST_CASE("8-bit borders of 16-bit values have the range that 8 bits would have had") {
   const Model m = model_of(small_net().build());
-  float scale[2] = {};
+  Quantization in[2], out[2];
   for (const auto& [i, scheme] : {std::pair{0, Scheme::int8}, {1, Scheme::int16x8}}) {
     Recipe recipe = Recipe::of(scheme);
     recipe.io = Io::int8;
     const QuantizeResult q = quantized(m, recipe);
-    scale[i] = q.model->main().value(q.model->main().inputs[0]).quant.scale();
+    in[i] = q.model->main().value(q.model->main().inputs[0]).quant;
+    out[i] = q.model->main().value(q.model->main().outputs[0]).quant;
   }
-  CHECK(scale[0] == scale[1]);
+  CHECK(in[0] == in[1]);
+  CHECK(out[0] == out[1]);
+  CHECK(out[0].scale() == 1.0f / 256);  // a SOFTMAX's, whatever was seen
+}
+
+TEST_CASE("a result under 0 dB is raised for a target alone") {
+  // The difference of two large numbers that are rounded apart.
+  GraphBuilder b(3);
+  const ValueId x = b.input("x", {1, 64}), y = b.input("y", {1, 64});
+  const ValueId a = b.op(OpKind::EXP, {b.op(OpKind::ADD, {x, b.scalar(4)})});
+  const ValueId c = b.op(OpKind::MUL, {y, b.scalar(1e-3f)});
+  b.output(b.op(OpKind::SUB, {b.op(OpKind::ADD, {a, c}), a}), "z");
+  const QuantizeResult q = quantized(model_of(b.build()));
+  REQUIRE(q.report.error);
+  CHECK(q.report.error->sqnr_db < 0);
+  CHECK(q.report.fallback.empty());
+  CHECK(q.report.findings.empty());
 }
 
 TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits") {
@@ -262,6 +279,13 @@ TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits
     CHECK(q.report.fallback.empty());
     REQUIRE(q.report.error);
     db[i] = q.report.error->sqnr_db;
+    // With `wide` off, or asked for by name, it is 8 bits all through.
+    recipe.wide = false;
+    CHECK(quantized(m, recipe).report.ops_int16 == 0);
+    recipe.wide = true;
+    recipe.operators.push_back(
+        {.match = "ADD", .scheme = Scheme::int8, .bits = {}, .block = {}, .per_channel = {}});
+    CHECK(quantized(m, recipe).report.ops_int16 == 1);
     // An 8-bit picture is read as it comes: no second conversion for the convolution.
     CHECK(count(q.model->main(), OpKind::QUANTIZE) == 3);
   }

@@ -49,7 +49,8 @@ TEST_CASE("mistakes in a recipe are named") {
       {"[1]", "a recipe is a JSON object"},
       {R"({"schem": "int8"})",
        "unknown key 'schem'; there are scheme, observer, io, per_channel, weight_bits, block, equalize, "
-       "spare_channels, balance, rounding, bias_correction, keep_float, operators, min_sqnr_db, raise_to"},
+       "spare_channels, balance, wide, rounding, bias_correction, keep_float, operators, min_sqnr_db, "
+       "raise_to"},
       {R"({"scheme": "int4"})",
        "'scheme': no scheme 'int4'; there are int8, int16x8, dynamic, weight-only, float16, float"},
       {R"({"scheme": 8})", "'scheme': is not a string"},

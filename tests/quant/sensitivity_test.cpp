@@ -104,6 +104,10 @@ TEST_CASE("as much is taken as the target needs, in the order of noise for work"
   ranked = noises({1, 2, 9});
   CHECK(names(take(ranked, 12, 4)) == "2");
   CHECK(names(ranked) == "01");
+  // These keep their rank.
+  ranked = noises({1, 2, 9, 0.5, 0.25});
+  CHECK(names(take(ranked, 12.75, 4)) == "2");
+  CHECK(names(ranked) == "0134");
   // Not even all of them are enough.
   ranked = noises({1, 2});
   CHECK(names(take(ranked, 3, 0)) == "01");
@@ -130,6 +134,18 @@ TEST_CASE("a target in dB raises operators to 16 bits, and to float where that i
   CHECK(floating.report.error->sqnr_db >= recipe.min_sqnr_db);
   CHECK(floating.report.ops_int16 == 0);
   CHECK(floating.report.ops_float > 0);
+
+  // Borders of 8 bits stay, and it is said that they are in the way.
+  recipe.raise_to = RaiseTo::int16;
+  recipe.min_sqnr_db = 60;
+  recipe.io = Io::int8;
+  const QuantizeResult bound = quantized(m, recipe);
+  CHECK(bound.model->main().value(bound.model->main().inputs[0]).dtype == DType::int8);
+  CHECK(bound.model->main().value(bound.model->main().outputs[0]).dtype == DType::int8);
+  CHECK(bound.report.error->sqnr_db < 60);
+  CHECK(std::ranges::any_of(bound.report.findings,
+                            [](const Finding& f) { return f.what == "don't reach 60 dB"; }));
+  recipe.io = Io::keep;
 
   // Weights of 8 bits don't allow for that.
   recipe.raise_to = RaiseTo::int16;

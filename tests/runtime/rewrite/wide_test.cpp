@@ -69,6 +69,10 @@ std::vector<RuleCase> wide_cases() {
       [](GraphBuilder& b) { steps(b, {.own_inputs = true, .own_states = true}); });
   add("steps with something else between", "recurrent cell", false,
       [](GraphBuilder& b) { steps(b, {.interrupted = true}); });
+  add("layers in a row with the same weights", "recurrent cell", false, [](GraphBuilder& b) {
+    const ValueId w = b.random({3, 3});
+    b.output(product(b, b.op(TANH, {product(b, b.input("x", {2, 3}), w)}), w));
+  });
   add("gated steps", "recurrent cell", true, gated_steps, [](const Graph& g) {
     for (const Node& n : g.nodes)
       CHECK(n.wide == (n.kind != SOFTMAX));
