@@ -51,17 +51,35 @@ WindowMeans::WindowMeans(const Geometry& geometry)
     : g(geometry), sum(static_cast<size_t>(g.taps() * g.in_channels), 0.0) {}
 
 void WindowMeans::add(const float* x, ThreadPool& pool) {
-  const int64_t count = g.batch * g.pixels_out();
-  // A range of channels a task: every sum is made in one order, whatever the number of threads.
-  pool.for_range(static_cast<size_t>(g.in_channels), 8, [&](size_t begin, size_t end) {
-    for (int64_t w = 0; w < count; ++w)
-      each_tap(g, w, [&](int64_t tap, int64_t first) {
-        double* to = sum.data() + tap * g.in_channels;
-        for (size_t c = begin; c < end; ++c)
-          to[c] += static_cast<double>(x[static_cast<size_t>(first) + c]);
-      });
+  // What a tap reads of all windows are whole lines, and of each line the same positions: lines are summed
+  // for each column of the kernel first, then these sums for each of its rows and planes.
+  const int64_t channels = g.in_channels, numbers = g.kernel[2] * channels;
+  std::vector<double> line_sums(static_cast<size_t>(g.batch * g.in[0] * g.in[1] * numbers), 0.0);
+  pool.for_range(static_cast<size_t>(g.batch * g.in[0] * g.in[1]), 4, [&](size_t begin, size_t end) {
+    for (size_t line = begin; line < end; ++line) {
+      const float* from = x + static_cast<int64_t>(line) * g.in[2] * channels;
+      for (int64_t kw = 0; kw < g.kernel[2]; ++kw) {
+        double* to = line_sums.data() + static_cast<int64_t>(line) * numbers + kw * channels;
+        for (int64_t ow = 0; ow < g.out[2]; ++ow)
+          if (const auto iw = g.source(2, ow, kw))
+            for (int64_t c = 0; c < channels; ++c)
+              to[c] += static_cast<double>(from[*iw * channels + c]);
+      }
+    }
   });
-  windows += count;
+  pool.for_range(static_cast<size_t>(g.kernel[0] * g.kernel[1]), 1, [&](size_t begin, size_t end) {
+    for (auto k = static_cast<int64_t>(begin); k < static_cast<int64_t>(end); ++k)
+      for (int64_t o = 0; o < g.batch * g.out[0] * g.out[1]; ++o) {
+        const int64_t oh = o % g.out[1], od = o / g.out[1] % g.out[0], b = o / g.out[1] / g.out[0];
+        const auto id = g.source(0, od, k / g.kernel[1]), ih = g.source(1, oh, k % g.kernel[1]);
+        if (!id || !ih) continue;
+        const double* from = line_sums.data() + ((b * g.in[0] + *id) * g.in[1] + *ih) * numbers;
+        double* to = sum.data() + k * numbers;
+        for (int64_t i = 0; i < numbers; ++i)
+          to[i] += from[i];
+      }
+  });
+  windows += g.batch * g.pixels_out();
 }
 
 WindowMoments::WindowMoments(const Geometry& g, std::optional<Affine> held_as, int64_t block, DType held_type)
