@@ -17,9 +17,9 @@ struct NoisyActivation {
   std::vector<NodeId> nodes;
 };
 
-// All of them in the prepared model, whose int8 form is `assignment`; the greatest noise for the work first.
-// Each is rounded alone, in float, on a few samples. Inputs and outputs that the recipe wants in 8 bits are
-// rounded in any case.
+// (Q20) All of them in the prepared model, whose int8 form is `assignment`; the greatest noise for the work
+// first. Each is rounded alone, in float, on a few samples. Inputs and outputs that the recipe wants in 8
+// bits are rounded in any case.
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
                                                       const Assignment& assignment, const Recipe& recipe,
                                                       const QuantizeOptions& options);
@@ -29,9 +29,9 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
                                                       const Calibration& calibration, const Recipe& recipe,
                                                       const QuantizeOptions& options);
 
-// Takes from `ranked` what should bring the noise of the outputs from `now` to `wanted` with little work: at
-// least one, unless there is none. Independent roundings add up, and all noise is put down to those that are
-// left, so that what is taken is rather too little than too much.
+// (Q20) Takes from `ranked` what should bring the noise of the outputs from `now` to `wanted` with little
+// work: at least one, unless there is none. Independent roundings add up, and all noise is put down to those
+// that are left, so that what is taken is rather too little than too much.
 std::vector<NoisyActivation> take(std::vector<NoisyActivation>& ranked, double now, double wanted);
 
 }  // namespace octet

@@ -13,6 +13,7 @@
 #include "kernels/quant_math.hpp"
 #include "quant/compare.hpp"
 #include "quant/scales.hpp"
+#include "quant/sensitivity.hpp"
 #include "quant/weight_rounding.hpp"
 #include "runtime/rewrite/balance.hpp"
 #include "tests/support/graph_builder.hpp"
@@ -178,6 +179,17 @@ Fields q19(const Fields& f) {
   return {{"exponent", std::to_string(e.empty() ? 0 : e.begin()->second[1])}};
 }
 
+// Activations of equal work; the noise of those that are taken.
+Fields q20(const Fields& f) {
+  std::vector<NoisyActivation> ranked;
+  for (float noise : list(f, "noise"))
+    ranked.push_back({"", static_cast<double>(noise), 1, {}});
+  double sum = 0;
+  for (const NoisyActivation& n : take(ranked, number(f, "now"), number(f, "target")))
+    sum += n.noise;
+  return {{"taken", std::to_string(sum)}};
+}
+
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q1",
      [](const Fields& f) {
@@ -213,6 +225,7 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q14", q14},
     {"Q18", q18},
     {"Q19", q19},
+    {"Q20", q20},
 };
 
 Fields parse(const std::string& text) {
