@@ -1,11 +1,13 @@
 // Element-wise operators of one input. 8-bit: one table of 256 bytes. 16-bit: a table of 65536 entries for
-// large tensors. float32: XNNPACK where it has a vectorized kernel that is precise enough.
+// large tensors, polynomials for small ones. float32: XNNPACK where it has a vectorized kernel that is
+// precise enough.
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/infer.hpp"
 #include "kernels/ops/lookup.hpp"
 #include "kernels/ops/unary_functions.hpp"
+#include "kernels/ops/unary_pieces.hpp"
 #include "kernels/ops/unary_xnnpack.hpp"
 #include "kernels/vector_loop.hpp"
 
@@ -168,6 +170,7 @@ OpSpec make(OpKind kind, Fast fast, TensorRule out, int version_int8, int versio
   s.infer = infer_same;
   s.reference = {"reference", reference};
   s.fast.push_back({"octet", table});
+  s.fast.push_back({"octet", unary_pieces});
   if (fast == Fast::loop) s.fast.push_back({"octet", float_loop});
   if (fast == Fast::xnnpack) s.fast.push_back({"xnnpack", unary_xnnpack});
   s.quant = QuantRule::of({activation()}, {out});

@@ -17,7 +17,8 @@ constexpr std::array kProducts = {FULLY_CONNECTED};
 constexpr std::array kCellArithmetic = {ADD,  SUB,   MUL,     NEG,   LOGISTIC,     TANH,
                                         RELU, SPLIT, SPLIT_V, SLICE, STRIDED_SLICE};
 // What may stand in front of its products.
-constexpr std::array kCellMovement = {CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS, TRANSPOSE};
+constexpr std::array kCellMovement = {CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS,
+                                      TRANSPOSE,     UNPACK,  GATHER};
 constexpr std::array kSquares = {SQUARED_DIFFERENCE, SQUARE, MUL};
 constexpr std::array kMeans = {MEAN, SUM};
 constexpr std::array kStatisticArithmetic = {
