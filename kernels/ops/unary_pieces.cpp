@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "kernels/dispatch.hpp"
 #include "kernels/ops/unary_functions.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/vector_loop.hpp"
