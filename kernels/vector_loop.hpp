@@ -101,4 +101,10 @@ OCTET_INLINE inline int round_small(float x) {
   return bits - 0x4B400000;
 }
 
+// The same for doubles, |x| < 2^51: by adding 1.5 * 2^52.
+OCTET_INLINE inline double round_double(double x) {
+  constexpr double kMagic = 6755399441055744.0;
+  return (x + kMagic) - kMagic;
+}
+
 }  // namespace octet

@@ -34,13 +34,12 @@ struct Rescale {
   }
 };
 
-// (Q18) Half to even by adding 1.5 * 2^52, which unlike nearbyint vectorizes on every instruction set.
+// (Q18)
 OCTET_INLINE inline int16_t rescale(double sum, double scale, double lo, double hi) {
-  constexpr double kMagic = 6755399441055744.0;
   double v = sum * scale;
   v = v < lo ? lo : v;
   v = v > hi ? hi : v;
-  return static_cast<int16_t>((v + kMagic) - kMagic);
+  return static_cast<int16_t>(round_double(v));
 }
 
 // No sum of fewer products leaves 32 bits: 2^15 * 2^7 each. Even.

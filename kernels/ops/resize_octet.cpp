@@ -5,20 +5,15 @@
 
 #include "kernels/ops/rearrange.hpp"
 #include "kernels/ops/resize.hpp"
-#include "kernels/quant_math.hpp"
+#include "kernels/vector_loop.hpp"
 
 namespace octet {
 namespace {
 
-// Half to even by adding 1.5 * 2^52, which unlike nearbyint vectorizes on every instruction set.
+// A mean of values of T: there is nothing to saturate.
 template <class T>
-T rounded(double v) {
-  if constexpr (std::is_integral_v<T>) {
-    constexpr double kMagic = 6755399441055744.0;
-    return static_cast<T>((v + kMagic) - kMagic);  // between two values of T: nothing to saturate
-  } else {
-    return static_cast<T>(v);
-  }
+OCTET_INLINE inline T rounded(double v) {
+  return static_cast<T>(std::is_integral_v<T> ? round_double(v) : v);
 }
 
 template <class T>
@@ -69,8 +64,8 @@ class Bilinear final : public Kernel {
       const double *a = held[0], *b = top == bottom ? held[0] : held[1];
       const double w = tap.weight, v = 1 - w;
       T* to = y + r * row_;
-      for (size_t i = 0; i < row_; ++i)
-        to[i] = rounded<T>(a[i] * v + b[i] * w);
+      element_loop(0, row_,
+                   [to, a, b, v, w](size_t i) OCTET_INLINE { to[i] = rounded<T>(a[i] * v + b[i] * w); });
     }
   }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <numbers>
 
 #include "kernels/dispatch.hpp"
 #include "kernels/ops/unary_functions.hpp"
@@ -29,7 +30,7 @@ std::shared_ptr<const Pieces> fit(const UnaryFunction& f, const Affine& in, cons
   auto pieces = std::make_shared<Pieces>();
   std::array<double, 4> at{};
   for (size_t i = 0; i < 4; ++i)
-    at[i] = 0.5 - 0.5 * std::cos((2 * static_cast<double>(i) + 1) * 0.39269908169872414);  // pi / 8
+    at[i] = 0.5 - 0.5 * std::cos((2 * static_cast<double>(i) + 1) * std::numbers::pi / 8);
   for (int p = 0; p < kPieces; ++p) {
     const auto value = [&](double t) {
       const double q = kWidth * (p + t) - 32768;

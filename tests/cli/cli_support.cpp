@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -63,6 +64,15 @@ Outcome octet(const std::vector<std::string>& args, const std::string& out_to) {
   o.out = out_to.empty() ? read_bytes(out) : "";
   o.err = read_bytes(err);
   return o;
+}
+
+void check_error(const Outcome& o, int code, const std::vector<std::string>& parts) {
+  CHECK(o.code == code);
+  CHECK(o.out.empty());
+  CHECK(o.err.starts_with("octet: error: "));
+  CHECK(o.err.find('\n') == o.err.size() - 1);
+  for (const std::string& p : parts)
+    CHECK_MESSAGE(o.err.find(p) != std::string::npos, o.err);
 }
 
 void write_bytes(const std::string& path, const std::string& bytes) {

@@ -37,6 +37,9 @@ struct Outcome {
 // emulation), the same code in a forked child. `out_to` replaces where standard output goes.
 Outcome octet(const std::vector<std::string>& args, const std::string& out_to = "");
 
+// A failure: this code, nothing on stdout, one line on stderr that contains all `parts`.
+void check_error(const Outcome& o, int code, const std::vector<std::string>& parts);
+
 void write_bytes(const std::string& path, const std::string& bytes);
 std::string read_bytes(const std::string& path);
 
