@@ -22,13 +22,13 @@ constexpr double kNoise = 1.05;
 
 // A model ready to run on the row's inputs.
 struct Contender {
-  std::unique_ptr<Executor> executor;
+  std::unique_ptr<GraphExecutor> executor;
   std::vector<Constant> data;
   std::vector<ConstTensorView> views;
 
-  static Result<std::shared_ptr<Contender>> make(const SpeedRow& row, const Model& model) {
+  static Result<std::shared_ptr<Contender>> make(const SpeedRow& row, const ModelData& model) {
     auto c = std::make_shared<Contender>();
-    OCTET_ASSIGN(c->executor, Executor::create(model));
+    OCTET_ASSIGN(c->executor, GraphExecutor::create(model));
     c->data = inputs_for(row, model.main());
     for (size_t i = 0; i < c->data.size(); ++i) {
       const Value& v = model.main().value(model.main().inputs[i]);

@@ -14,7 +14,7 @@ namespace octet::bench {
 struct SpeedRow {
   OpKind kind = OpKind::UNKNOWN;  // what the row is there for; UNKNOWN: a group of operators
   std::string name;               // "CONV_2D 3x3, 28x28x64"
-  Model model;                    // float
+  ModelData model;                // float
   float lo = -1, hi = 1;          // range of the inputs
   std::string_view slower;        // why int8 is not the faster one, where it is not
 };
@@ -26,7 +26,7 @@ std::vector<std::string_view> missing_rows(const std::vector<SpeedRow>& rows);
 
 // The row's model with int8 activations, its inputs and outputs too, calibrated on random numbers.
 struct InInt8 {
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const ModelData> model;
   int ops_float = 0;  // operators that stayed in float
 };
 Result<InInt8> in_int8(const SpeedRow& row);

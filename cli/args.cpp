@@ -60,7 +60,7 @@ void add_model_option(CLI::App& app, std::string& model) {
   app.add_option("MODEL", model, "A .tflite or .circle file")->required();
 }
 
-ExecutorOptions ExecArgs::options() const {
+GraphExecutorOptions ExecArgs::options() const {
   return {.threads = threads, .backend = backend == "reference" ? Backend::reference : Backend::xnnpack};
 }
 

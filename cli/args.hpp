@@ -7,7 +7,7 @@
 
 #include "cli/command.hpp"
 #include "cli/data/dataset.hpp"
-#include "quant/calibration.hpp"
+#include "quant/statistics/calibration.hpp"
 #include "runtime/executor.hpp"
 
 namespace octet {
@@ -22,7 +22,7 @@ struct ExecArgs {
   int threads = default_threads();
   std::string backend{"xnnpack"};
 
-  ExecutorOptions options() const;
+  GraphExecutorOptions options() const;
 };
 void add_exec_options(CLI::App& app, ExecArgs& args);
 void add_threads_option(CLI::App& app, int& threads);

@@ -59,7 +59,7 @@ Status give_input(Subject& s, const BenchArgs& args, const DataOptions& data) {
   return {};
 }
 
-int64_t macs_of(const Plan& plan, const Step& step) {
+int64_t macs_of(const ExecutionPlan& plan, const Step& step) {
   if (step.spec == nullptr || step.spec->macs == nullptr || step.late) return 0;
   const Node& n = plan.graph.nodes[static_cast<size_t>(step.node)];
   const NodeTensors t = describe(plan.graph, n, plan.shapes);
@@ -76,10 +76,10 @@ Result<Subject> load_subject(const std::string& path, const BenchArgs& args, con
   s.load_us = microseconds_since(start);
   s.inputs = input_specs(s.model->main());
   OCTET_TRY(give_input(s, args, data));
-  ExecutorOptions options = args.exec.options();
+  GraphExecutorOptions options = args.exec.options();
   if (!args.files.empty()) options.input_shapes = s.shapes;
   start = Clock::now();
-  OCTET_ASSIGN(s.exec, Executor::create(*s.model, options));
+  OCTET_ASSIGN(s.exec, GraphExecutor::create(*s.model, options));
   s.load_us += microseconds_since(start);
   OCTET_ASSIGN(s.first_us, time_run(s));
   for (const Step& step : s.exec->plan().steps)
@@ -134,11 +134,11 @@ Status measure(std::vector<Subject*> subjects, const BenchArgs& args) {
 }
 
 Status profile(Subject& s, const BenchArgs& args) {
-  ExecutorOptions options = args.exec.options();
+  GraphExecutorOptions options = args.exec.options();
   options.profile = true;
   if (!args.files.empty()) options.input_shapes = s.shapes;
-  OCTET_ASSIGN(const auto exec, Executor::create(*s.model, options));
-  const Plan& plan = exec->plan();
+  OCTET_ASSIGN(const auto exec, GraphExecutor::create(*s.model, options));
+  const ExecutionPlan& plan = exec->plan();
   for (const Step& step : plan.steps) {
     const Node& n = plan.graph.nodes[static_cast<size_t>(step.node)];
     const std::string kernel = step.elided            ? "none"

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int32_t kChannels = 512, kSide = 32;
 
-Model yardstick() {
+ModelData yardstick() {
   std::mt19937 random(1);
   std::vector<int8_t> weights(size_t{kChannels} * kChannels);
   for (int8_t& w : weights)
@@ -43,7 +43,7 @@ Model yardstick() {
   g.nodes.push_back(std::move(n));
   g.inputs = {x};
   g.outputs = {y};
-  Model m;
+  ModelData m;
   m.path = "peak";
   m.graphs.push_back(std::move(g));
   return m;
@@ -51,9 +51,9 @@ Model yardstick() {
 
 }  // namespace
 
-Result<double> int8_peak_gmacs(const ExecutorOptions& options) {
+Result<double> int8_peak_gmacs(const GraphExecutorOptions& options) {
   using Clock = std::chrono::steady_clock;
-  OCTET_ASSIGN(const auto exec, Executor::create(yardstick(), options));
+  OCTET_ASSIGN(const auto exec, GraphExecutor::create(yardstick(), options));
   const Shape picture{1, kSide, kSide, kChannels};
   std::vector<int8_t> data(static_cast<size_t>(picture.elements()) + 64, 1);
   const ConstTensorView input{data.data(), DType::int8, picture, Quantization::per_tensor({0.05f, 0})};

@@ -39,7 +39,7 @@ Json subject_json(const Subject& s, const BenchArgs& args, double peak) {
                    {"macs", t.macs},
                    {"gmacs_per_s", us > 0 ? static_cast<double>(t.macs) / us / 1000 : 0}});
   }
-  const Plan& plan = s.exec->plan();
+  const ExecutionPlan& plan = s.exec->plan();
   return {{"model", s.path},
           {"threads", args.exec.threads},
           {"backend", args.exec.backend},

@@ -36,7 +36,7 @@ struct Subject {
   std::unique_ptr<SampleBuffers> buffers;
   std::vector<std::vector<std::byte>> random;
   std::vector<ConstTensorView> views;
-  std::unique_ptr<Executor> exec;
+  std::unique_ptr<GraphExecutor> exec;
   double load_us = 0, first_us = 0;
   int64_t macs = 0, peak_rss = 0;
   std::vector<double> us;

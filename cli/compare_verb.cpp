@@ -5,7 +5,7 @@
 #include "cli/args.hpp"
 #include "cli/model_files.hpp"
 #include "cli/quality.hpp"
-#include "quant/compare.hpp"
+#include "quant/measure/compare.hpp"
 
 namespace octet {
 namespace {

@@ -24,7 +24,7 @@ bool is_integer(DType t) {
 
 }  // namespace
 
-Result<Json> extract_tensors(const Model& model, const std::string& folder) {
+Result<Json> extract_tensors(const ModelData& model, const std::string& folder) {
   OCTET_TRY(make_folder(folder));
   Json tensors = Json::array();
   for (size_t g = 0; g < model.graphs.size(); ++g) {

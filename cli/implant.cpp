@@ -20,7 +20,7 @@ namespace {
 
 class Implanter {
  public:
-  Implanter(Model& model, std::string folder) : model_(model), folder_(std::move(folder)) {}
+  Implanter(ModelData& model, std::string folder) : model_(model), folder_(std::move(folder)) {}
 
   Result<ImplantCounts> run() {
     OCTET_ASSIGN(const auto entries, read_index(folder_));
@@ -215,14 +215,14 @@ class Implanter {
     return {};
   }
 
-  Model& model_;
+  ModelData& model_;
   std::string folder_;
   ImplantCounts counts_;
 };
 
 }  // namespace
 
-Result<ImplantCounts> implant_tensors(Model& model, const std::string& folder) {
+Result<ImplantCounts> implant_tensors(ModelData& model, const std::string& folder) {
   return Implanter(model, folder).run();
 }
 
@@ -242,7 +242,7 @@ Action add_implant(CLI::App& app) {
       "computed.\nJSON: tensors, contents, biases, bytes");
   return [args](Context& context) -> Status {
     OCTET_ASSIGN(const ModelPtr source, load_model(args->model));
-    Model model = *source;
+    ModelData model = *source;
     OCTET_ASSIGN(const ImplantCounts counts, implant_tensors(model, args->folder));
     // The reader's checks are the judge of what came out.
     OCTET_ASSIGN(auto bytes, serialize(model).at(args->output));

@@ -27,11 +27,11 @@ struct Fate {
 
 // The planned model, or why there is none.
 struct Planned {
-  std::shared_ptr<const Plan> plan;
+  std::shared_ptr<const ExecutionPlan> plan;
   std::string error;
 };
 
-Planned plan_of(const Model& model, const Args& args) {
+Planned plan_of(const ModelData& model, const Args& args) {
   Planned p;
   const EntryPoint entry = *entry_point(model, "");
   auto inputs = resized_inputs(model, entry, args.resize);
@@ -111,7 +111,7 @@ std::string quant_text(const Quantization& q) {
 
 class Inspector {
  public:
-  Inspector(const Args& args, const Model& model)
+  Inspector(const Args& args, const ModelData& model)
       : args_(args),
         model_(model),
         g_(model.main()),
@@ -296,7 +296,7 @@ class Inspector {
   }
 
   const Args& args_;
-  const Model& model_;
+  const ModelData& model_;
   const Graph& g_;
   Planned planned_;
   std::vector<Fate> fates_;

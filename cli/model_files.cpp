@@ -17,8 +17,8 @@ Result<ModelPtr> load_model(const std::string& path) {
   return status.message().starts_with(path) ? status : std::move(status).at(path);
 }
 
-Result<int64_t> save_model(const Model& model, const std::string& path) {
-  Model out = model;
+Result<int64_t> save_model(const ModelData& model, const std::string& path) {
+  ModelData out = model;
   const std::string ext = extension_of(path);
   if (ext == ".circle") out.format = Format::circle;
   if (ext == ".tflite") out.format = Format::tflite;
@@ -31,7 +31,7 @@ std::string_view name_of(Format f) {
   return f == Format::circle ? "circle" : "tflite";
 }
 
-Result<EntryPoint> entry_point(const Model& model, const std::string& key) {
+Result<EntryPoint> entry_point(const ModelData& model, const std::string& key) {
   EntryPoint e;
   if (key.empty()) {
     const Graph& g = model.main();

@@ -9,13 +9,13 @@
 
 namespace octet {
 
-using ModelPtr = std::shared_ptr<const Model>;
+using ModelPtr = std::shared_ptr<const ModelData>;
 
 // Errors start with the path.
 Result<ModelPtr> load_model(const std::string& path);
 
 // Write `model` to `path`, whole or not at all; ".circle" and ".tflite" choose the format. Returns the size.
-Result<int64_t> save_model(const Model& model, const std::string& path);
+Result<int64_t> save_model(const ModelData& model, const std::string& path);
 
 std::string_view name_of(Format f);
 
@@ -26,6 +26,6 @@ struct EntryPoint {
   std::vector<std::string> input_names, output_names;
 };
 // The signature called `key`, or the main graph when `key` is empty.
-Result<EntryPoint> entry_point(const Model& model, const std::string& key);
+Result<EntryPoint> entry_point(const ModelData& model, const std::string& key);
 
 }  // namespace octet

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
-#include "quant/compare.hpp"
+#include "quant/measure/compare.hpp"
 
 namespace octet {
 

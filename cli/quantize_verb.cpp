@@ -10,9 +10,9 @@
 #include "cli/quality.hpp"
 #include "cli/quant_args.hpp"
 #include "cli/report.hpp"
-#include "quant/balance.hpp"
+#include "quant/measure/sensitivity.hpp"
+#include "quant/passes/channel_balance.hpp"
 #include "quant/quantize.hpp"
-#include "quant/sensitivity.hpp"
 
 namespace octet {
 namespace {

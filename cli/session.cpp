@@ -4,7 +4,7 @@
 
 namespace octet {
 
-Result<std::vector<InputSpec>> resized_inputs(const Model& model, const EntryPoint& entry,
+Result<std::vector<InputSpec>> resized_inputs(const ModelData& model, const EntryPoint& entry,
                                               const std::vector<std::string>& resize) {
   const std::vector<InputSpec> all = input_specs(model.graphs[static_cast<size_t>(entry.graph)]);
   std::vector<InputSpec> inputs;
@@ -38,12 +38,12 @@ Result<std::unique_ptr<Session>> Session::open(ModelPtr model, const std::vector
   if (!opened.ok()) return std::move(opened).status().at(path);
   s->data_ = *std::move(opened);
   s->buffers_.emplace(s->inputs_, s->data_->shapes());
-  ExecutorOptions exec = options.exec;
+  GraphExecutorOptions exec = options.exec;
   exec.graph = s->entry_.graph;
   exec.input_shapes.resize(s->inputs_.size());
   for (size_t i = 0; i < s->inputs_.size(); ++i)
     exec.input_shapes[static_cast<size_t>(s->entry_.inputs[i])] = s->data_->shapes()[i];
-  OCTET_ASSIGN(s->exec_, Executor::create(*s->model_, exec));
+  OCTET_ASSIGN(s->exec_, GraphExecutor::create(*s->model_, exec));
   s->views_.resize(s->inputs_.size());
   s->keep_state_ = options.keep_state;
   return s;

@@ -11,7 +11,7 @@
 namespace octet {
 
 struct SessionOptions {
-  ExecutorOptions exec;
+  GraphExecutorOptions exec;
   std::string signature;
   std::vector<std::string> resize;  // "name=1x128x128x3", or a shape alone for the only input
   bool keep_state = false;          // variables live on from sample to sample
@@ -23,7 +23,7 @@ class Session {
   static Result<std::unique_ptr<Session>> open(ModelPtr model, const std::vector<std::string>& files,
                                                const DataOptions& data, const SessionOptions& options);
 
-  const Model& model() const { return *model_; }
+  const ModelData& model() const { return *model_; }
   Dataset& data() { return *data_; }
   int64_t size() const { return data_->size(); }
   // Run sample `i`. Errors name the file.
@@ -38,13 +38,13 @@ class Session {
   std::vector<InputSpec> inputs_;
   std::optional<Dataset> data_;
   std::optional<SampleBuffers> buffers_;
-  std::unique_ptr<Executor> exec_;
+  std::unique_ptr<GraphExecutor> exec_;
   std::vector<ConstTensorView> views_;  // in graph order
   bool keep_state_ = false;
 };
 
 // The inputs of an entry point, with `resize` applied.
-Result<std::vector<InputSpec>> resized_inputs(const Model& model, const EntryPoint& entry,
+Result<std::vector<InputSpec>> resized_inputs(const ModelData& model, const EntryPoint& entry,
                                               const std::vector<std::string>& resize);
 
 }  // namespace octet

@@ -13,7 +13,7 @@ inline constexpr const char* kIndexName = "tensors.json";
 
 // Write every tensor that has scale and zero point, and every integer constant. Returns the index:
 // tensors[{name, graph, index, dtype, shape, scale[], zero_point[], axis, file}].
-Result<Json> extract_tensors(const Model& model, const std::string& folder);
+Result<Json> extract_tensors(const ModelData& model, const std::string& folder);
 
 struct ImplantCounts {
   int64_t tensors = 0;   // entries of the index
@@ -25,6 +25,6 @@ struct ImplantCounts {
 // contents are quantized when there is no file; biases that are missing are computed from the scales of input
 // and weights; where an integer tensor is read by an operator that stays in float, a DEQUANTIZE is put
 // between. Errors name the tensor.
-Result<ImplantCounts> implant_tensors(Model& model, const std::string& folder);
+Result<ImplantCounts> implant_tensors(ModelData& model, const std::string& folder);
 
 }  // namespace octet

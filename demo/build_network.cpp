@@ -16,7 +16,7 @@ class Builder {
  public:
   explicit Builder(std::string folder) : folder_(std::move(folder)) {}
 
-  Status build(Model& model) {
+  Status build(ModelData& model) {
     g_.name = "glyphs";
     ValueId x = add("pixels", Shape{1, 32, 32, 1});
     g_.inputs = {x};
@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: build_network WEIGHTS_DIR OUT.tflite\n");
     return 2;
   }
-  Model model;
+  ModelData model;
   Status status = Builder(argv[1]).build(model);
   if (status.ok()) status = model.save(argv[2]);
   if (status.ok()) return 0;

@@ -1,5 +1,5 @@
 // Custom operators: those that a model names by a string. A program describes the ones it has in a CustomOps
-// and passes that to what makes executors (ExecutorOptions, CalibrateOptions, QuantizeOptions,
+// and passes that to what makes executors (GraphExecutorOptions, CalibrateOptions, QuantizeOptions,
 // CompareOptions). docs/CUSTOM_OPS.md has a complete example.
 //
 // Nothing is global: two executors of one process may know different operators of the same name.
@@ -33,7 +33,7 @@ class CustomKernel {
   // Called by one thread at a time. Views are valid during the call; an absent input has no data. Inputs may
   // be read 64 bytes beyond their end and, unless they are variables, must not be written.
   virtual Status run(std::span<const ConstTensorView> in, std::span<const TensorView> out) = 0;
-  // Back to the state before the first run (Executor::reset_state(); the quantizer resets before each
+  // Back to the state before the first run (GraphExecutor::reset_state(); the quantizer resets before each
   // sample).
   virtual void reset_state() {}
 };

@@ -1,4 +1,4 @@
-// Everything Octet knows about one operator, as data and a few functions. One file in kernels/ops/ defines
+// Everything Octet knows about one operator, as data and a few functions. One file in a family folder defines
 // `const OpSpec& spec_<KIND>()` for each row of ops.def; shape inference, planner, executor, quantizer,
 // verifier, tests and the operator table in the docs all read it.
 #pragma once

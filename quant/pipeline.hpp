@@ -5,16 +5,16 @@
 #include <memory>
 #include <optional>
 
-#include "quant/assign.hpp"
-#include "quant/materialize.hpp"
-#include "quant/moments.hpp"
+#include "quant/assign/assign.hpp"
+#include "quant/assign/materialize.hpp"
 #include "quant/quantize.hpp"
+#include "quant/statistics/moments.hpp"
 
 namespace octet {
 
 // One attempt, with what it took.
 struct Quantized {
-  std::shared_ptr<Model> model;
+  std::shared_ptr<ModelData> model;
   Assignment assignment;
   std::vector<NodeId> source;  // Materialized::source
   std::vector<Forced> forced;  // the given ones and those whose integer form no kernel takes
@@ -68,13 +68,14 @@ Result<QuantizeResult> quantize_weights(const PreparedModel& prepared, const Rec
                                         const QuantizeOptions& options);
 
 // Runs samples through the float graph for `tap`.
-Status watch_samples(const Model& model, const QuantizeOptions& options, Tap& tap);
+Status watch_samples(const ModelData& model, const QuantizeOptions& options, Tap& tap);
 inline constexpr int64_t kRefineSamples = 128;  // at most
 
 // The bias that makes up for what the mean output lacks (in real numbers).
 Constant shifted(const Value& bias, const std::vector<double>& lack);
 
 // The error of a result against the float model, with layers.
-Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized, const QuantizeOptions& o);
+Result<Comparison> measure(const PreparedModel& prepared, const ModelData& quantized,
+                           const QuantizeOptions& o);
 
 }  // namespace octet

@@ -5,18 +5,18 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "graph/rewriter.hpp"
 #include "kernels/op_spec.hpp"
-#include "quant/balance.hpp"
-#include "quant/materialize.hpp"
+#include "quant/assign/materialize.hpp"
+#include "quant/measure/sensitivity.hpp"
+#include "quant/passes/channel_balance.hpp"
+#include "quant/passes/equalize.hpp"
+#include "quant/passes/round_once.hpp"
+#include "quant/passes/spare_channels.hpp"
+#include "quant/passes/unroll.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
-#include "quant/sensitivity.hpp"
 #include "quant/verify.hpp"
-#include "runtime/rewrite/equalize.hpp"
-#include "runtime/rewrite/patterns.hpp"
-#include "runtime/rewrite/rewriter.hpp"
-#include "runtime/rewrite/spare_channels.hpp"
-#include "runtime/rewrite/unroll.hpp"
 #include "schema/flatbuffer/format.hpp"
 
 namespace octet {
@@ -89,12 +89,12 @@ double imbalance(const Graph& before, const Graph& after) {
   return most;
 }
 
-Result<int64_t> bytes_of(const Model& m) {
+Result<int64_t> bytes_of(const ModelData& m) {
   OCTET_ASSIGN(const auto bytes, serialize(m));
   return static_cast<int64_t>(bytes.size());
 }
 
-int64_t constant_bytes(const Model& m) {
+int64_t constant_bytes(const ModelData& m) {
   int64_t n = 0;
   for (const Graph& g : m.graphs)
     for (const Value& v : g.values)
@@ -108,14 +108,15 @@ int64_t first_measured(const SampleSource& samples, int64_t most) {
 
 }  // namespace
 
-Result<Comparison> measure(const PreparedModel& prepared, const Model& quantized, const QuantizeOptions& o) {
+Result<Comparison> measure(const PreparedModel& prepared, const ModelData& quantized,
+                           const QuantizeOptions& o) {
   CompareOptions c;
   c.threads = o.threads;
   c.custom_ops = o.custom_ops;
   c.layers = true;
   c.first = first_measured(*o.samples, o.max_measured);
   c.count = o.max_measured;
-  const Model& real = prepared.reference ? *prepared.reference : *prepared.model;
+  const ModelData& real = prepared.reference ? *prepared.reference : *prepared.model;
   return compare(real, quantized, *o.samples, c);
 }
 
@@ -210,11 +211,11 @@ class Raises {
 };
 
 // Set weights and biases anew with what the samples show, and keep that if the output is the better for it.
-Status try_refinement(const PreparedModel& prepared, std::shared_ptr<Model>& quantized,
+Status try_refinement(const PreparedModel& prepared, std::shared_ptr<ModelData>& quantized,
                       const std::vector<WeightSite>& sites, const Recipe& recipe,
                       const QuantizeOptions& options, Comparison& error) {
   if (sites.empty() || (recipe.rounding == Rounding::nearest && !recipe.bias_correction)) return {};
-  auto refined = std::make_shared<Model>(*quantized);
+  auto refined = std::make_shared<ModelData>(*quantized);
   OCTET_TRY(refine_weights(prepared, refined->main(), sites, recipe, options));
   OCTET_ASSIGN(Comparison after, measure(prepared, *refined, options));
   if (merit(prepared, after) <= merit(prepared, error)) return {};
@@ -256,13 +257,13 @@ Result<QuantizeResult> quantize_integer(const PreparedModel& prepared, const Cal
 
 }  // namespace
 
-Result<PreparedModel> prepare(const Model& source, const Recipe& recipe) {
+Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe) {
   if (source.graphs.empty()) return Status::invalid("has no graph");
   OCTET_TRY(recipe.check().at("the recipe"));
   for (const Graph& g : source.graphs)
     OCTET_TRY(check_required(g));
   OCTET_TRY(refuse_quantized(source.main()));
-  auto model = std::make_shared<Model>(source);
+  auto model = std::make_shared<ModelData>(source);
   FusionReport report;
   const bool integer = is_integer(recipe.scheme);
   if (integer) {
@@ -354,7 +355,7 @@ Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration
   return result;
 }
 
-Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared, const Recipe& recipe,
+Result<QuantizeRun> quantize_better(const ModelData& source, PreparedModel prepared, const Recipe& recipe,
                                     const QuantizeSteps& steps) {
   const auto attempt = [&](PreparedModel p, const Recipe& r) -> Result<QuantizeRun> {
     OCTET_ASSIGN(Calibration statistics, steps.calibrate(p));
@@ -393,7 +394,7 @@ Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared,
   return best;
 }
 
-Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
+Result<QuantizeResult> quantize(const ModelData& source, SampleSource& samples, const Recipe& recipe,
                                 const QuantizeOptions& options) {
   QuantizeOptions measured = options;
   measured.samples = &samples;

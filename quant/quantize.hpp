@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "quant/assign.hpp"
-#include "quant/compare.hpp"
+#include "quant/assign/assign.hpp"
+#include "quant/measure/compare.hpp"
 #include "quant/recipe.hpp"
 #include "schema/ir/graph.hpp"
 
@@ -23,14 +23,14 @@ namespace octet {
 struct PreparedModel {
   bool equalized = false;   // weights were rescaled between layers
   int64_t input_bytes = 0;  // of the source model's file
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const ModelData> model;
   // What results are measured against, where `model` computes the same on some data only; null: `model`.
-  std::shared_ptr<const Model> reference;
+  std::shared_ptr<const ModelData> reference;
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
 };
 // Error when the model is quantized already.
-Result<PreparedModel> prepare(const Model& source, const Recipe& recipe);
+Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe);
 
 struct Fallback {
   std::string op;               // name of the operator
@@ -52,7 +52,7 @@ struct QuantizeReport {
 };
 
 struct QuantizeResult {
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const ModelData> model;
   QuantizeReport report;
 };
 
@@ -92,11 +92,11 @@ struct QuantizeSteps {
 // Equalization rescues networks with unbalanced channels and harms others, and so does balancing channels on
 // data. When `prepared` was equalized and the result was measured, the job is done again without it, and the
 // better result is kept; and once more with channels balanced, where there are any to balance.
-Result<QuantizeRun> quantize_better(const Model& source, PreparedModel prepared, const Recipe& recipe,
+Result<QuantizeRun> quantize_better(const ModelData& source, PreparedModel prepared, const Recipe& recipe,
                                     const QuantizeSteps& steps);
 
 // All of it: prepare, calibrate, quantize, measure.
-Result<QuantizeResult> quantize(const Model& source, SampleSource& samples, const Recipe& recipe,
+Result<QuantizeResult> quantize(const ModelData& source, SampleSource& samples, const Recipe& recipe,
                                 const QuantizeOptions& options = {});
 
 }  // namespace octet

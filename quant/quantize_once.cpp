@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "quant/kernel_probe.hpp"
-#include "quant/materialize.hpp"
+#include "quant/assign/kernel_probe.hpp"
+#include "quant/assign/materialize.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/verify.hpp"
 #include "schema/ir/validate.hpp"
@@ -41,7 +41,7 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration
       return Status::internal("the quantized graph is wrong: " + status.message());
     const std::vector<Finding> shrunk = shrink_weights(prepared, m, recipe, moments);
     a.findings.insert(a.findings.end(), shrunk.begin(), shrunk.end());
-    auto model = std::make_shared<Model>(*prepared.model);
+    auto model = std::make_shared<ModelData>(*prepared.model);
     model->main() = std::move(m.graph);
     model->path.clear();
     model->file_bytes = 0;

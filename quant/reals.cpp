@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "kernels/quant_math.hpp"
-#include "quant/scales.hpp"
+#include "quant/assign/scales.hpp"
 #include "schema/core/int4.hpp"
 
 namespace octet {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "quant/observer.hpp"
+#include "quant/statistics/observer.hpp"
 #include "schema/core/status.hpp"
 #include "schema/ir/graph.hpp"
 

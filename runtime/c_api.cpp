@@ -9,11 +9,11 @@
 #include "runtime/executor.hpp"
 
 struct octet_model {
-  std::shared_ptr<const octet::Model> model;
+  std::shared_ptr<const octet::ModelData> model;
 };
 
 struct octet_executor {
-  std::unique_ptr<octet::Executor> executor;
+  std::unique_ptr<octet::GraphExecutor> executor;
   std::vector<std::vector<std::byte>> inputs;
   bool has_run = false;
 };
@@ -83,7 +83,7 @@ int octet_executor_create(const octet_model* model, const octet_executor_options
                           octet_executor** executor, char* error, size_t error_size) {
   *executor = nullptr;
   return guarded(error, error_size, [&]() -> Status {
-    octet::ExecutorOptions o;
+    octet::GraphExecutorOptions o;
     if (options != nullptr) {
       if (options->struct_size < offsetof(octet_executor_options, custom_ops))
         return Status::invalid("options of an unknown version");
@@ -92,7 +92,7 @@ int octet_executor_create(const octet_model* model, const octet_executor_options
       if (options->struct_size >= sizeof(octet_executor_options) && options->custom_ops != nullptr)
         o.custom_ops = octet::c_api::shared(*options->custom_ops);
     }
-    OCTET_ASSIGN(auto made, octet::Executor::create(*model->model, o));
+    OCTET_ASSIGN(auto made, octet::GraphExecutor::create(*model->model, o));
     std::vector<std::vector<std::byte>> inputs;
     for (size_t i = 0; i < made->input_count(); ++i)
       inputs.emplace_back(static_cast<size_t>(made->input_info(i).bytes()));
@@ -113,14 +113,14 @@ size_t octet_output_count(const octet_executor* executor) {
 }
 
 int octet_input_info(const octet_executor* executor, size_t index, octet_tensor_info* info) {
-  const octet::Executor& e = *executor->executor;
+  const octet::GraphExecutor& e = *executor->executor;
   if (index >= e.input_count()) return OCTET_INVALID_ARGUMENT;
   const octet::Graph& g = e.plan().graph;
   return fill(e.input_info(index), g.value(g.inputs[index]).name.c_str(), info);
 }
 
 int octet_output_info(const octet_executor* executor, size_t index, octet_tensor_info* info) {
-  const octet::Executor& e = *executor->executor;
+  const octet::GraphExecutor& e = *executor->executor;
   if (index >= e.output_count()) return OCTET_INVALID_ARGUMENT;
   const octet::Graph& g = e.plan().graph;
   return fill(e.output(index), g.value(g.outputs[index]).name.c_str(), info);

@@ -29,14 +29,14 @@ struct Deeper {
 }  // namespace
 
 // The executor of subgraph `graph` for this step and these input shapes; made on first use.
-Result<Executor*> Executor::subgraph(size_t step, int which, int32_t graph,
-                                     const std::vector<Shape>& shapes) {
+Result<GraphExecutor*> GraphExecutor::subgraph(size_t step, int which, int32_t graph,
+                                               const std::vector<Shape>& shapes) {
   const auto key = std::make_pair(step, which);
   auto& executor = subgraphs_[key];
   if (executor == nullptr || subgraph_shapes_[key] != shapes) {
     if (graph < 0 || graph >= static_cast<int32_t>(shared_->graphs.size()))
       return Status::corrupt(fmt::format("there is no subgraph {}", graph));
-    ExecutorOptions options = options_;
+    GraphExecutorOptions options = options_;
     options.input_shapes = shapes;
     options.profile = false;
     OCTET_ASSIGN(executor, create_in(shared_, graph, options));
@@ -45,17 +45,18 @@ Result<Executor*> Executor::subgraph(size_t step, int which, int32_t graph,
   return executor.get();
 }
 
-Status Executor::run_by_runtime(size_t s) {
+Status GraphExecutor::run_by_runtime(size_t s) {
   const Node& n = plan_->graph.nodes[static_cast<size_t>(plan_->steps[s].node)];
   const Deeper deeper(shared_->depth);
   if (shared_->depth > kMaxDepth)
     return Status::invalid(fmt::format("subgraphs are nested deeper than {}", kMaxDepth));
 
-  auto call = [&](int which, int32_t graph, const std::vector<ConstTensorView>& in) -> Result<Executor*> {
+  auto call = [&](int which, int32_t graph,
+                  const std::vector<ConstTensorView>& in) -> Result<GraphExecutor*> {
     std::vector<Shape> shapes;
     for (const ConstTensorView& v : in)
       shapes.push_back(v.shape);
-    OCTET_ASSIGN(Executor * e, subgraph(s, which, graph, shapes));
+    OCTET_ASSIGN(GraphExecutor * e, subgraph(s, which, graph, shapes));
     OCTET_TRY(e->run(in));
     return e;
   };
@@ -63,7 +64,8 @@ Status Executor::run_by_runtime(size_t s) {
   switch (n.kind) {
     case OpKind::CALL_ONCE: {
       if (called_[s] != 0) return {};
-      OCTET_ASSIGN([[maybe_unused]] Executor * e, call(0, std::get<CallOnceAttrs>(n.attrs).init_graph, {}));
+      OCTET_ASSIGN([[maybe_unused]] GraphExecutor * e,
+                   call(0, std::get<CallOnceAttrs>(n.attrs).init_graph, {}));
       called_[s] = 1;
       return {};
     }
@@ -73,7 +75,7 @@ Status Executor::run_by_runtime(size_t s) {
       std::vector<ConstTensorView> in;
       for (size_t i = 1; i < n.inputs.size(); ++i)
         in.push_back(view_of(n.inputs[i]));
-      OCTET_ASSIGN(Executor * e, call(yes ? 0 : 1, yes ? a.then_graph : a.else_graph, in));
+      OCTET_ASSIGN(GraphExecutor * e, call(yes ? 0 : 1, yes ? a.then_graph : a.else_graph, in));
       if (e->output_count() < n.outputs.size()) return Status::corrupt("the branch has too few outputs");
       for (size_t o = 0; o < n.outputs.size(); ++o)
         if (n.outputs[o] != kNoValue) OCTET_TRY(assign_value(n.outputs[o], e->output(o)));
@@ -89,11 +91,11 @@ Status Executor::run_by_runtime(size_t s) {
         std::vector<ConstTensorView> state;
         for (ValueId v : n.outputs)
           state.push_back(view_of(v));
-        OCTET_ASSIGN(Executor * cond, call(0, a.cond_graph, state));
+        OCTET_ASSIGN(GraphExecutor * cond, call(0, a.cond_graph, state));
         if (cond->output_count() < 1) return Status::corrupt("the condition has no output");
         OCTET_ASSIGN(const bool more, truth(cond->output(0)));
         if (!more) return {};
-        OCTET_ASSIGN(Executor * body, call(1, a.body_graph, state));
+        OCTET_ASSIGN(GraphExecutor * body, call(1, a.body_graph, state));
         if (body->output_count() != n.outputs.size())
           return Status::corrupt("the body has another number of outputs");
         for (size_t o = 0; o < n.outputs.size(); ++o)
@@ -125,7 +127,7 @@ Status Executor::run_by_runtime(size_t s) {
   }
 }
 
-Result<Resource*> Executor::resource_of(ValueId handle) {
+Result<Resource*> GraphExecutor::resource_of(ValueId handle) {
   const auto it = handles_.find(handle);
   if (it == handles_.end())
     return Status::unsupported(fmt::format("'{}' is not the result of a VAR_HANDLE of the same graph",

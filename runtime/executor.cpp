@@ -41,9 +41,10 @@ class InnerOfNode final : public InnerTap {
 
 }  // namespace
 
-Executor::~Executor() = default;
+GraphExecutor::~GraphExecutor() = default;
 
-Result<std::unique_ptr<Executor>> Executor::create(const Model& model, const ExecutorOptions& options) {
+Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create(const ModelData& model,
+                                                             const GraphExecutorOptions& options) {
   auto shared = std::make_shared<Shared>();
   shared->graphs = model.graphs;
   shared->pool = options.pool ? options.pool : std::make_shared<ThreadPool>(options.threads);
@@ -54,9 +55,9 @@ Result<std::unique_ptr<Executor>> Executor::create(const Model& model, const Exe
   return create_in(std::move(shared), options.graph, options).at(model.path);
 }
 
-Result<std::unique_ptr<Executor>> Executor::create_in(std::shared_ptr<Shared> shared, int32_t graph,
-                                                      const ExecutorOptions& options) {
-  std::unique_ptr<Executor> e(new Executor());
+Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create_in(std::shared_ptr<Shared> shared, int32_t graph,
+                                                                const GraphExecutorOptions& options) {
+  std::unique_ptr<GraphExecutor> e(new GraphExecutor());
   e->shared_ = std::move(shared);
   e->options_ = options;
   const PlanOptions plan_options{.backend = options.backend,
@@ -72,8 +73,8 @@ Result<std::unique_ptr<Executor>> Executor::create_in(std::shared_ptr<Shared> sh
 }
 
 // Allocate the arena and the state, and write down every pointer a step needs.
-Status Executor::bind() {
-  const Plan& p = *plan_;
+Status GraphExecutor::bind() {
+  const ExecutionPlan& p = *plan_;
   const Graph& g = p.graph;
   const auto bytes = static_cast<size_t>(p.arena_bytes) + kSlack;
   // Pages the network never touches are never backed, so that nothing is written here.
@@ -111,7 +112,7 @@ Status Executor::bind() {
   return {};
 }
 
-void Executor::reset_state() {
+void GraphExecutor::reset_state() {
   for (auto& [id, bytes] : variables_) {
     const Value& v = plan_->graph.value(id);
     if (v.is_constant() && v.constant.bytes().size() + kSlack == bytes.size()) {
@@ -128,28 +129,28 @@ void Executor::reset_state() {
   called_.assign(called_.size(), 0);
 }
 
-void* Executor::pointer_to(ValueId v) {
+void* GraphExecutor::pointer_to(ValueId v) {
   return v == kNoValue ? nullptr : pointers_[static_cast<size_t>(v)];
 }
 
-ConstTensorView Executor::view_of(ValueId v) const {
+ConstTensorView GraphExecutor::view_of(ValueId v) const {
   const Value& value = plan_->graph.value(v);
   return {pointers_[static_cast<size_t>(v)], value.dtype, shapes_[static_cast<size_t>(v)], value.quant};
 }
 
-ConstTensorView Executor::output(size_t i) const {
+ConstTensorView GraphExecutor::output(size_t i) const {
   ConstTensorView v = view_of(plan_->graph.outputs[i]);
   if (bits_of(v.dtype) == 0) v.data = nullptr;
   return v;
 }
 
-ConstTensorView Executor::input_info(size_t i) const {
+ConstTensorView GraphExecutor::input_info(size_t i) const {
   ConstTensorView v = view_of(plan_->graph.inputs[i]);
   v.data = nullptr;
   return v;
 }
 
-int64_t Executor::heap_bytes() const {
+int64_t GraphExecutor::heap_bytes() const {
   int64_t n = 0;
   for (const auto& [id, b] : variables_)
     n += static_cast<int64_t>(b.size());
@@ -160,7 +161,7 @@ int64_t Executor::heap_bytes() const {
   return n;
 }
 
-Status Executor::check_input(size_t i, const ConstTensorView& v) const {
+Status GraphExecutor::check_input(size_t i, const ConstTensorView& v) const {
   const ConstTensorView want = input_info(i);
   const std::string& name = plan_->graph.value(plan_->graph.inputs[i]).name;
   if (v.dtype != want.dtype)
@@ -172,7 +173,7 @@ Status Executor::check_input(size_t i, const ConstTensorView& v) const {
   return {};
 }
 
-Status Executor::run(std::span<const ConstTensorView> inputs, Tap* tap) {
+Status GraphExecutor::run(std::span<const ConstTensorView> inputs, Tap* tap) {
   const Graph& g = plan_->graph;
   const int64_t start = options_.profile ? now_ns() : 0;
   if (inputs.size() != g.inputs.size())
@@ -197,7 +198,8 @@ Status Executor::run(std::span<const ConstTensorView> inputs, Tap* tap) {
   return {};
 }
 
-Status Executor::run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs, Tap* tap) {
+Status GraphExecutor::run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs,
+                          Tap* tap) {
   OCTET_TRY(run(inputs, tap));
   if (outputs.size() != output_count())
     return Status::invalid(fmt::format("{} outputs given, the graph has {}", outputs.size(), output_count()));
@@ -213,7 +215,7 @@ Status Executor::run(std::span<const ConstTensorView> inputs, std::span<const Te
   return {};
 }
 
-Status Executor::run_step(size_t s, Tap* tap) {
+Status GraphExecutor::run_step(size_t s, Tap* tap) {
   const Step& step = plan_->steps[s];
   if (step.elided) return {};
   if (step.by_runtime) return run_by_runtime(s);
@@ -231,7 +233,7 @@ Status Executor::run_step(size_t s, Tap* tap) {
 }
 
 // Room for a value whose shape became known just now.
-Status Executor::set_heap(ValueId v, const Shape& shape) {
+Status GraphExecutor::set_heap(ValueId v, const Shape& shape) {
   const Value& value = plan_->graph.value(v);
   if (!shape.is_static() || shape.elements() > (int64_t{1} << 40))
     return Status::exhausted(
@@ -244,7 +246,7 @@ Status Executor::set_heap(ValueId v, const Shape& shape) {
 }
 
 // Copy `from` into value v, which the executor produces itself.
-Status Executor::assign_value(ValueId v, const ConstTensorView& from) {
+Status GraphExecutor::assign_value(ValueId v, const ConstTensorView& from) {
   const Value& value = plan_->graph.value(v);
   if (from.dtype != value.dtype)
     return Status::invalid(
@@ -261,7 +263,7 @@ Status Executor::assign_value(ValueId v, const ConstTensorView& from) {
 }
 
 // A step whose shapes depend on data: infer with everything known, prepare, run.
-Status Executor::run_late(size_t s, InnerTap* inner) {
+Status GraphExecutor::run_late(size_t s, InnerTap* inner) {
   const Step& step = plan_->steps[s];
   const Node& n = plan_->graph.nodes[static_cast<size_t>(step.node)];
   NodeTensors t = describe(plan_->graph, n, shapes_);

@@ -20,7 +20,7 @@
 namespace octet {
 
 // Sees every value once per run, right after it was produced and while it is alive. Ids are those of
-// Executor::plan().graph; with ExecutorOptions::keep_values these are the ids of the given graph.
+// GraphExecutor::plan().graph; with GraphExecutorOptions::keep_values these are the ids of the given graph.
 class Tap {
  public:
   virtual ~Tap() = default;
@@ -30,10 +30,10 @@ class Tap {
   virtual void on_inner(ValueId /*output*/, size_t /*which*/, std::span<const float> /*values*/) {}
 };
 
-struct ExecutorOptions {
+struct GraphExecutorOptions {
   int threads = 1;
   Backend backend = Backend::xnnpack;
-  int32_t graph = 0;                            // index into Model::graphs
+  int32_t graph = 0;                            // index into ModelData::graphs
   std::vector<Shape> input_shapes;              // empty: the model's
   bool keep_values = false;                     // every value of the given graph is produced (for taps)
   bool profile = false;                         // measure each step
@@ -49,13 +49,14 @@ struct Resource {
   bool assigned = false;
 };
 
-class Executor {
+class GraphExecutor {
  public:
   // Copies what it needs of the model; constants are shared, never copied. Errors name operator and tensor.
-  static Result<std::unique_ptr<Executor>> create(const Model& model, const ExecutorOptions& options = {});
-  ~Executor();
-  Executor(const Executor&) = delete;
-  Executor& operator=(const Executor&) = delete;
+  static Result<std::unique_ptr<GraphExecutor>> create(const ModelData& model,
+                                                       const GraphExecutorOptions& options = {});
+  ~GraphExecutor();
+  GraphExecutor(const GraphExecutor&) = delete;
+  GraphExecutor& operator=(const GraphExecutor&) = delete;
 
   // Run once. `inputs`: one view per graph input; type and shape must be the input's. Fails only on a wrong
   // input or on what the data makes wrong (an index out of range).
@@ -75,8 +76,8 @@ class Executor {
   // Variable tensors, resources and custom operators back to their initial state (real 0).
   void reset_state();
 
-  const Plan& plan() const { return *plan_; }
-  // With ExecutorOptions::profile: nanoseconds of each step in the last run, and of the whole run.
+  const ExecutionPlan& plan() const { return *plan_; }
+  // With GraphExecutorOptions::profile: nanoseconds of each step in the last run, and of the whole run.
   std::span<const int64_t> step_nanoseconds() const { return step_ns_; }
   int64_t run_nanoseconds() const { return run_ns_; }
   // Bytes of state and of values whose size is known only at run time, beside the plan's arena.
@@ -84,9 +85,9 @@ class Executor {
 
  private:
   struct Shared;  // what the executors of all subgraphs of one model share
-  Executor() = default;
-  static Result<std::unique_ptr<Executor>> create_in(std::shared_ptr<Shared> shared, int32_t graph,
-                                                     const ExecutorOptions& options);
+  GraphExecutor() = default;
+  static Result<std::unique_ptr<GraphExecutor>> create_in(std::shared_ptr<Shared> shared, int32_t graph,
+                                                          const GraphExecutorOptions& options);
   Status bind();
   Status run_step(size_t s, Tap* tap);
   Status run_late(size_t s, InnerTap* inner);
@@ -97,11 +98,11 @@ class Executor {
   Result<Resource*> resource_of(ValueId handle);
   Status set_heap(ValueId v, const Shape& shape);
   Status assign_value(ValueId v, const ConstTensorView& from);
-  Result<Executor*> subgraph(size_t step, int which, int32_t graph, const std::vector<Shape>& shapes);
+  Result<GraphExecutor*> subgraph(size_t step, int which, int32_t graph, const std::vector<Shape>& shapes);
 
   std::shared_ptr<Shared> shared_;
-  std::shared_ptr<const Plan> plan_;
-  ExecutorOptions options_;
+  std::shared_ptr<const ExecutionPlan> plan_;
+  GraphExecutorOptions options_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   std::unique_ptr<std::byte, void (*)(std::byte*)> arena_{nullptr, nullptr};
   std::map<ValueId, std::vector<std::byte>> variables_, heap_;
@@ -110,7 +111,7 @@ class Executor {
   std::vector<std::vector<const void*>> step_in_;
   std::vector<std::vector<void*>> step_out_;
   std::vector<std::byte> late_workspace_;
-  std::map<std::pair<size_t, int>, std::unique_ptr<Executor>> subgraphs_;
+  std::map<std::pair<size_t, int>, std::unique_ptr<GraphExecutor>> subgraphs_;
   std::map<std::pair<size_t, int>, std::vector<Shape>> subgraph_shapes_;
   std::map<ValueId, std::string> handles_;  // VAR_HANDLE outputs -> resource
   std::vector<char> called_;                // CALL_ONCE steps that have run

@@ -5,7 +5,7 @@
 
 namespace octet {
 
-struct Executor::Shared {
+struct GraphExecutor::Shared {
   std::vector<Graph> graphs;
   std::shared_ptr<ThreadPool> pool;
   std::map<std::string, Resource> resources;  // by container and shared name

@@ -3,7 +3,7 @@
 #include <array>
 #include <fmt/format.h>
 
-#include "runtime/rewrite/rewriter.hpp"
+#include "graph/rewriter.hpp"
 #include "runtime/storage.hpp"
 
 namespace octet {
@@ -29,7 +29,7 @@ class Planner {
     OCTET_TRY(infer_and_fold());
     OCTET_TRY(choose());
     OCTET_TRY(place_values(plan_, workspace_, deferred_));
-    return Prepared{std::make_shared<const Plan>(std::move(plan_)), std::move(kernels_)};
+    return Prepared{std::make_shared<const ExecutionPlan>(std::move(plan_)), std::move(kernels_)};
   }
 
  private:
@@ -208,7 +208,7 @@ class Planner {
 
   const PlanOptions& options_;
   ThreadPool& pool_;
-  Plan plan_;
+  ExecutionPlan plan_;
   std::vector<char> deferred_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   std::vector<size_t> workspace_;
@@ -261,7 +261,7 @@ Result<Prepared> make_plan(const Graph& graph, const PlanOptions& options, Threa
   return Planner(graph, options, pool).run();
 }
 
-Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const Plan& plan, ThreadPool& pool) {
+Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const ExecutionPlan& plan, ThreadPool& pool) {
   std::vector<std::unique_ptr<Kernel>> kernels(plan.steps.size());
   for (size_t s = 0; s < plan.steps.size(); ++s) {
     const Step& step = plan.steps[s];

@@ -54,7 +54,7 @@ struct Step {
 };
 
 // Immutable and shareable between threads.
-struct Plan {
+struct ExecutionPlan {
   Graph graph;                // folded and, unless keep_values, lowered; value ids below refer to it
   std::vector<Shape> shapes;  // per value; meaningful unless its place is `heap`
   std::vector<Place> places;  // per value
@@ -66,7 +66,7 @@ struct Plan {
 
 // A plan together with the kernels that were made to choose it, one per step (null where the step has none).
 struct Prepared {
-  std::shared_ptr<const Plan> plan;
+  std::shared_ptr<const ExecutionPlan> plan;
   std::vector<std::unique_ptr<Kernel>> kernels;
 };
 
@@ -74,7 +74,7 @@ struct Prepared {
 Result<Prepared> make_plan(const Graph& graph, const PlanOptions& options, ThreadPool& pool);
 
 // The kernels of an existing plan, for a second executor.
-Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const Plan& plan, ThreadPool& pool);
+Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const ExecutionPlan& plan, ThreadPool& pool);
 
 // Kinds that the executor runs itself, because they involve other graphs or resources.
 bool is_run_by_executor(OpKind kind);

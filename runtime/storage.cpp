@@ -42,7 +42,7 @@ class Groups {
 
 class Placer {
  public:
-  Placer(Plan& plan, const std::vector<size_t>& workspace, const std::vector<char>& deferred)
+  Placer(ExecutionPlan& plan, const std::vector<size_t>& workspace, const std::vector<char>& deferred)
       : plan_(plan), g_(plan.graph), workspace_(workspace), deferred_(deferred), groups_(g_.values.size()) {}
 
   Status run() {
@@ -244,7 +244,7 @@ class Placer {
     return groups_.root(a) == groups_.root(b) && groups_.offset(a) + offset == groups_.offset(b);
   }
 
-  Plan& plan_;
+  ExecutionPlan& plan_;
   const Graph& g_;
   const std::vector<size_t>& workspace_;
   const std::vector<char>& deferred_;
@@ -254,7 +254,8 @@ class Placer {
 
 }  // namespace
 
-Status place_values(Plan& plan, const std::vector<size_t>& workspace, const std::vector<char>& deferred) {
+Status place_values(ExecutionPlan& plan, const std::vector<size_t>& workspace,
+                    const std::vector<char>& deferred) {
   return Placer(plan, workspace, deferred).run();
 }
 

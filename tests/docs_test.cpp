@@ -42,7 +42,7 @@ TEST_CASE("the programs of docs/CUSTOM_OPS.md are docs/examples") {
 TEST_CASE("the model of docs/examples is one operator that Octet does not know") {
   const char* root = std::getenv("OCTET_SOURCE_ROOT");
   REQUIRE(root != nullptr);
-  const auto model = octet::Model::load(std::string(root) + "/docs/examples/sinh.tflite");
+  const auto model = octet::ModelData::load(std::string(root) + "/docs/examples/sinh.tflite");
   REQUIRE_MESSAGE(model.ok(), model.status().message());
   REQUIRE((*model)->main().nodes.size() == 1);
   CHECK(octet::kind_name((*model)->main().nodes[0]) == "CUSTOM:Sinh");

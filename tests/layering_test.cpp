@@ -56,7 +56,7 @@ std::string included(const std::string& line) {
 }  // namespace
 
 TEST_CASE("includes point to the left") {
-  const std::array<std::string, 5> layers = {"schema", "kernels", "runtime", "quant", "cli"};
+  const std::array<std::string, 6> layers = {"schema", "kernels", "graph", "runtime", "quant", "cli"};
   for (size_t i = 0; i < layers.size(); ++i)
     for (const Line& l : lines_of(layers[i])) {
       const std::string what = included(l.text);
@@ -67,7 +67,7 @@ TEST_CASE("includes point to the left") {
 }
 
 TEST_CASE("FlatBuffers stay in schema/flatbuffer, XNNPACK and its kin in kernels") {
-  for (const std::string layer : {"schema", "kernels", "runtime", "quant", "cli"})
+  for (const std::string layer : {"schema", "kernels", "graph", "runtime", "quant", "cli"})
     for (const Line& l : lines_of(layer)) {
       const std::string what = included(l.text), file = l.file.string();
       if (starts_with_any(what, {"flatbuffers/"}) || what.find("_generated.h") != std::string::npos)
@@ -87,10 +87,12 @@ TEST_CASE("the quantizer has no case per operator") {
 TEST_CASE("every source file is part of the build") {
   const fs::path root = std::getenv("OCTET_SOURCE_ROOT");
   std::string listed;
-  for (const std::string folder : {".", "schema", "kernels", "runtime", "quant", "cli", "tests", "bench"})
+  for (const std::string folder :
+       {".", "schema", "kernels", "graph", "runtime", "quant", "cli", "tests", "bench"})
     listed += content_of(root / folder / "meson.build");
   int files = 0;
-  for (const std::string folder : {"schema", "kernels", "runtime", "quant", "cli", "tests", "bench", "demo"})
+  for (const std::string folder :
+       {"schema", "kernels", "graph", "runtime", "quant", "cli", "tests", "bench", "demo"})
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       if (entry.path().extension() != ".cpp") continue;
       ++files;

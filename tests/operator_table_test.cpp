@@ -92,7 +92,7 @@ std::string rules_text(const std::vector<TensorRule>& rules) {
   for (const TensorRule& r : rules)
     parts.push_back(rule_text(r));
   // Long lists repeat themselves (recurrent operators).
-  if (parts.size() > 6) return "see kernels/ops";
+  if (parts.size() > 6) return "see the source";
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

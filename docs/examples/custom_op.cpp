@@ -29,8 +29,8 @@ octet::CustomOp sinh_op() {
 octet::Status run(const char* path) {
   auto ops = std::make_shared<octet::CustomOps>();
   OCTET_TRY(ops->add(sinh_op()));
-  OCTET_ASSIGN(const auto model, octet::Model::load(path));
-  OCTET_ASSIGN(const auto exec, octet::Executor::create(*model, {.custom_ops = ops}));
+  OCTET_ASSIGN(const auto model, octet::ModelData::load(path));
+  OCTET_ASSIGN(const auto exec, octet::GraphExecutor::create(*model, {.custom_ops = ops}));
 
   octet::ConstTensorView x = exec->input_info(0);
   const std::vector<float> data(static_cast<size_t>(x.elements()), 1.0f);

@@ -1,5 +1,5 @@
 // RAII around one XNNPACK operator, and the small amount of code that every lowering shares.
-// XNNPACK headers are included by the files in kernels/xnnpack/ and by kernels/ops/*_xnnpack.cpp only.
+// XNNPACK headers are included by the files in kernels/xnnpack/ only.
 #pragma once
 
 #include <functional>

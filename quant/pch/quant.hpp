@@ -4,4 +4,4 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "quant/calibration.hpp"
+#include "quant/statistics/calibration.hpp"

@@ -12,15 +12,16 @@
 namespace octet {
 
 // Map the file and read it. The verifier and validate() always run; constants are views of the mapping.
-Result<std::shared_ptr<const Model>> read_model(const std::string& path);
+Result<std::shared_ptr<const ModelData>> read_model(const std::string& path);
 // The same from bytes; `owner` keeps them alive. `name` stands for the path in messages.
-Result<std::shared_ptr<const Model>> read_model(std::shared_ptr<const void> owner,
-                                                std::span<const std::byte> bytes, const std::string& name);
+Result<std::shared_ptr<const ModelData>> read_model(std::shared_ptr<const void> owner,
+                                                    std::span<const std::byte> bytes,
+                                                    const std::string& name);
 
 // Serialize in `model.format`'s wire format. Every tensor buffer starts at a multiple of 64 bytes (16 is what
 // the format asks for). Deterministic: the same model gives the same bytes.
-Result<std::vector<std::byte>> serialize(const Model& model);
+Result<std::vector<std::byte>> serialize(const ModelData& model);
 // Serialize to a temporary file beside `path`, then rename it over `path`.
-Status write_model(const Model& model, const std::string& path);
+Status write_model(const ModelData& model, const std::string& path);
 
 }  // namespace octet

@@ -1,4 +1,4 @@
-// Bytes to a Model: identification and verification here, one graph at a time in read_graph.cpp.
+// Bytes to a ModelData: identification and verification here, one graph at a time in read_graph.cpp.
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ Result<Format> identify(std::span<const std::byte> bytes) {
   return Status::corrupt("is neither a .tflite nor a .circle file (it has no TFL3 or CIR0 identifier)");
 }
 
-Result<const wire::Model*> verify(std::span<const std::byte> bytes, Format format) {
+Result<const wire::ModelData*> verify(std::span<const std::byte> bytes, Format format) {
   flatbuffers::Verifier::Options options;
   options.max_depth = kMaxDepth;
   // A table takes at least 4 bytes and the offset that points to it 4 more. More tables than that means that
@@ -37,24 +37,24 @@ Result<const wire::Model*> verify(std::span<const std::byte> bytes, Format forma
   options.max_tables = static_cast<uint32_t>(std::min<size_t>(bytes.size() / 8 + 64, 10'000'000));
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   flatbuffers::Verifier verifier(data, std::min(bytes.size(), kMaxFlatBuffer), options);
-  if (!verifier.VerifyBuffer<wire::Model>(identifier_of(format)))
+  if (!verifier.VerifyBuffer<wire::ModelData>(identifier_of(format)))
     return Status::corrupt("is truncated or damaged (the FlatBuffers verifier refuses it)");
-  return flatbuffers::GetRoot<wire::Model>(data);
+  return flatbuffers::GetRoot<wire::ModelData>(data);
 }
 
-Result<std::shared_ptr<const Model>> read(std::shared_ptr<const void> owner, std::span<const std::byte> bytes,
-                                          const std::string& name) {
+Result<std::shared_ptr<const ModelData>> read(std::shared_ptr<const void> owner,
+                                              std::span<const std::byte> bytes, const std::string& name) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % kAlignment != 0) {
     auto copy = std::make_shared<const Constant>(Constant::copy_of(bytes));
     bytes = copy->bytes();
     owner = std::move(copy);
   }
   OCTET_ASSIGN(const Format format, identify(bytes));
-  OCTET_ASSIGN(const wire::Model* root, verify(bytes, format));
+  OCTET_ASSIGN(const wire::ModelData* root, verify(bytes, format));
   if (root->version() != schema_version_of(format))
     return Status::unsupported(fmt::format("has schema version {}; Octet reads version {}", root->version(),
                                            schema_version_of(format)));
-  auto model = std::make_shared<Model>();
+  auto model = std::make_shared<ModelData>();
   model->format = format;
   model->path = name;
   model->file_bytes = static_cast<int64_t>(bytes.size());
@@ -65,24 +65,25 @@ Result<std::shared_ptr<const Model>> read(std::shared_ptr<const void> owner, std
     if (moved) model->notes.push_back(fmt::format("put the operators of graph '{}' in order", g.name));
   }
   OCTET_TRY(validate(*model));
-  return std::shared_ptr<const Model>(std::move(model));
+  return std::shared_ptr<const ModelData>(std::move(model));
 }
 
 }  // namespace
 
-Result<std::shared_ptr<const Model>> read_model(std::shared_ptr<const void> owner,
-                                                std::span<const std::byte> bytes, const std::string& name) {
+Result<std::shared_ptr<const ModelData>> read_model(std::shared_ptr<const void> owner,
+                                                    std::span<const std::byte> bytes,
+                                                    const std::string& name) {
   return read(std::move(owner), bytes, name).at(name);
 }
 
-Result<std::shared_ptr<const Model>> read_model(const std::string& path) {
+Result<std::shared_ptr<const ModelData>> read_model(const std::string& path) {
   auto file = MappedFile::open(path);
   if (!file.ok()) return std::move(file).at(path).status();
   const std::span<const std::byte> bytes = (*file)->bytes();
   return read_model(*std::move(file), bytes, path);
 }
 
-Result<std::shared_ptr<const Model>> Model::load(const std::string& path) {
+Result<std::shared_ptr<const ModelData>> ModelData::load(const std::string& path) {
   return read_model(path);
 }
 

@@ -1,6 +1,6 @@
-// Conversion of a verified FlatBuffer into a Model. The verifier has made sure that every table, vector and
-// string lies inside of the bytes; everything else (indices, enums, sizes, sharing) is checked here or, when
-// it can be checked on the Model, in validate().
+// Conversion of a verified FlatBuffer into a ModelData. The verifier has made sure that every table, vector
+// and string lies inside of the bytes; everything else (indices, enums, sizes, sharing) is checked here or,
+// when it can be checked on the ModelData, in validate().
 #pragma once
 
 #include <map>
@@ -14,8 +14,8 @@ namespace octet {
 
 class Reader {
  public:
-  Reader(std::shared_ptr<const void> owner, std::span<const std::byte> bytes, const wire::Model& root,
-         Model& model)
+  Reader(std::shared_ptr<const void> owner, std::span<const std::byte> bytes, const wire::ModelData& root,
+         ModelData& model)
       : owner_(std::move(owner)),
         bytes_(bytes),
         root_(root),
@@ -68,8 +68,8 @@ class Reader {
 
   std::shared_ptr<const void> owner_;
   std::span<const std::byte> bytes_;
-  const wire::Model& root_;
-  Model& model_;
+  const wire::ModelData& root_;
+  ModelData& model_;
   int64_t budget_;
   int64_t dense_budget_;  // bytes that sparse tensors may still take when they are dense
   std::set<std::pair<ptrdiff_t, ValueId>> made_dense_;     // graph and tensor

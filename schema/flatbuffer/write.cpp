@@ -1,4 +1,4 @@
-// A Model to bytes. FlatBuffers are built back to front, so constants go in first.
+// A ModelData to bytes. FlatBuffers are built back to front, so constants go in first.
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
@@ -20,7 +20,7 @@ constexpr int64_t kMaxBytes = static_cast<int64_t>(FLATBUFFERS_MAX_BUFFER_SIZE) 
 
 class Writer {
  public:
-  explicit Writer(const Model& m) : model_(m) {}
+  explicit Writer(const ModelData& m) : model_(m) {}
 
   Result<std::vector<std::byte>> run() {
     OCTET_TRY(check_size());
@@ -300,7 +300,7 @@ class Writer {
                                     static_cast<uint32_t>(s.graph));
   }
 
-  const Model& model_;
+  const ModelData& model_;
   flatbuffers::FlatBufferBuilder fbb_{1 << 16};
   std::vector<Offset<wire::Buffer>> buffers_;
   std::vector<Constant> kept_;  // made here; buffer_of_ knows them by their place in memory
@@ -312,7 +312,7 @@ class Writer {
 
 }  // namespace
 
-Result<std::vector<std::byte>> serialize(const Model& model) {
+Result<std::vector<std::byte>> serialize(const ModelData& model) {
   OCTET_TRY(validate(model));
   return Writer(model).run();
 }

@@ -80,13 +80,13 @@ Status write_bytes(const std::string& path, std::span<const std::byte> bytes) {
 
 }  // namespace
 
-Status write_model(const Model& model, const std::string& path) {
+Status write_model(const ModelData& model, const std::string& path) {
   auto bytes = serialize(model);
   if (!bytes.ok()) return std::move(bytes).at(path).status();
   return write_bytes(path, *bytes).at(path);
 }
 
-Status Model::save(const std::string& path) const {
+Status ModelData::save(const std::string& path) const {
   return write_model(*this, path);
 }
 

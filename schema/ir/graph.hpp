@@ -131,8 +131,8 @@ struct Signature {
   std::vector<std::pair<std::string, int32_t>> inputs, outputs;
 };
 
-// A whole model. Immutable after load, shared as shared_ptr<const Model>.
-struct Model {
+// A whole model. Immutable after load, shared as shared_ptr<const ModelData>.
+struct ModelData {
   Format format = Format::tflite;
   std::string description;
   std::string path;  // where it was read from, for messages; empty for a model in memory
@@ -146,7 +146,7 @@ struct Model {
   Graph& main() { return graphs.front(); }
 
   // Read a .tflite or .circle file: schema/flatbuffer/format.hpp, read_model().
-  static Result<std::shared_ptr<const Model>> load(const std::string& path);
+  static Result<std::shared_ptr<const ModelData>> load(const std::string& path);
   // Write in `format`'s wire format, through a temporary file: write_model().
   Status save(const std::string& path) const;
 };

@@ -16,7 +16,7 @@ const UnknownAttrs* composite_of(const Node& n) {
 
 class Inliner {
  public:
-  explicit Inliner(Model& m) : m_(m), state_(m.graphs.size(), State::untouched) {}
+  explicit Inliner(ModelData& m) : m_(m), state_(m.graphs.size(), State::untouched) {}
 
   Status run() {
     for (size_t i = 0; i < m_.graphs.size(); ++i)
@@ -104,7 +104,7 @@ class Inliner {
     return {};
   }
 
-  Model& m_;
+  ModelData& m_;
   std::vector<State> state_;
   std::map<std::string, int> names_;
   size_t added_ = 0;
@@ -112,7 +112,7 @@ class Inliner {
 
 }  // namespace
 
-Status inline_composites(Model& m) {
+Status inline_composites(ModelData& m) {
   return Inliner(m).run();
 }
 

@@ -185,7 +185,7 @@ Status check_flow(const Graph& g) {
   return {};
 }
 
-Status check_graph(const Model& m, const Graph& g) {
+Status check_graph(const ModelData& m, const Graph& g) {
   for (size_t i = 0; i < g.values.size(); ++i)
     OCTET_TRY(located(check_value(g.values[i]), [&] { return tensor_label(g, static_cast<ValueId>(i)); }));
   OCTET_TRY(check_ids(g, g.inputs, 0, "graph input"));
@@ -202,7 +202,7 @@ Status check_graph(const Model& m, const Graph& g) {
 }
 
 // Graphs that call each other in a circle would never end.
-Status check_calls(const Model& m) {
+Status check_calls(const ModelData& m) {
   enum class Mark : uint8_t { unseen, open, done };
   std::vector<Mark> marks(m.graphs.size(), Mark::unseen);
   struct Visit {
@@ -234,7 +234,7 @@ Status check_calls(const Model& m) {
   return {};
 }
 
-Status check_signature(const Model& m, const Signature& s) {
+Status check_signature(const ModelData& m, const Signature& s) {
   if (s.graph < 0 || s.graph >= static_cast<int64_t>(m.graphs.size()))
     return Status::corrupt(fmt::format("graph {} does not exist (there are {})", s.graph, m.graphs.size()));
   const Graph& g = m.graphs[static_cast<size_t>(s.graph)];
@@ -250,7 +250,7 @@ Status check_signature(const Model& m, const Signature& s) {
 
 }  // namespace
 
-Status validate(const Model& m) {
+Status validate(const ModelData& m) {
   if (m.graphs.empty()) return Status::corrupt("has no graph");
   for (size_t i = 0; i < m.graphs.size(); ++i) {
     Status s = check_graph(m, m.graphs[i]);

@@ -7,6 +7,6 @@
 
 namespace octet {
 
-Status validate(const Model& model);
+Status validate(const ModelData& model);
 
 }  // namespace octet

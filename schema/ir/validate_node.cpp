@@ -56,7 +56,7 @@ Status check_fields(const A& a) {
 }
 
 // Control flow: the called graphs take and give what the operator does.
-Status check_call(const Model& m, int32_t callee, std::string_view role, size_t inputs, size_t outputs) {
+Status check_call(const ModelData& m, int32_t callee, std::string_view role, size_t inputs, size_t outputs) {
   const Graph& g = m.graphs[static_cast<size_t>(callee)];
   if (g.inputs.size() == inputs && g.outputs.size() == outputs) return {};
   return Status::corrupt(fmt::format("its {} takes {} inputs and gives {} outputs, instead of {} and {}",
@@ -72,7 +72,7 @@ std::vector<int32_t> called_graphs(const Node& n) {
   return {};
 }
 
-Status validate_node(const Model& m, const Node& n) {
+Status validate_node(const ModelData& m, const Node& n) {
   if (n.attrs.index() != attrs_index_of(n.kind))
     return Status::corrupt("has attributes of another kind of operator");
   OCTET_TRY(std::visit([](const auto& a) { return check_fields(a); }, n.attrs));

@@ -8,7 +8,7 @@
 
 namespace octet {
 
-Status validate_node(const Model& model, const Node& node);
+Status validate_node(const ModelData& model, const Node& node);
 
 // The graphs that IF, WHILE and CALL_ONCE run; empty for other operators. Indices are not checked.
 std::vector<int32_t> called_graphs(const Node& node);

@@ -112,8 +112,8 @@ ValueId add(Graph& g, const std::string& name, const Shape& shape, const std::ve
   return g.add_value(std::move(v));
 }
 
-Model model_of(Graph g) {
-  Model m;
+ModelData model_of(Graph g) {
+  ModelData m;
   g.name = "main";
   m.graphs.push_back(std::move(g));
   return m;
@@ -121,7 +121,7 @@ Model model_of(Graph g) {
 
 }  // namespace
 
-Model dense_model() {
+ModelData dense_model() {
   Graph g;
   const ValueId x = add(g, "x", {1, 4}), y = add(g, "y", {1, 3});
   const ValueId w = add(g, "w", {3, 4}, {1, 0, 0, 0, 0, 1, 0, 0, 0.5f, 0.5f, -0.5f, 0.25f});
@@ -139,7 +139,7 @@ Model dense_model() {
   return model_of(std::move(g));
 }
 
-Model sum_model() {
+ModelData sum_model() {
   Graph g;
   const ValueId a = add(g, "a", {1, 4}), b = add(g, "b", {1, 4}), z = add(g, "z", {1, 4});
   Node n;
@@ -153,7 +153,7 @@ Model sum_model() {
   return model_of(std::move(g));
 }
 
-Model picture_model() {
+ModelData picture_model() {
   Graph g;
   const ValueId x = add(g, "picture", {1, 6, 6, 3}), y = add(g, "y", {1, 6, 6, 3});
   Node n;
@@ -167,7 +167,7 @@ Model picture_model() {
   return model_of(std::move(g));
 }
 
-std::string save(const Model& model, const std::string& path) {
+std::string save(const ModelData& model, const std::string& path) {
   const Status s = write_model(model, path);
   return s.ok() ? path : "";
 }

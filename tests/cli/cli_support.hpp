@@ -48,13 +48,13 @@ void write_floats(const std::string& path, const std::vector<int64_t>& dims,
 std::vector<float> read_floats(const std::string& path, std::vector<int64_t>* dims = nullptr);
 
 // y = relu(x W^T + b), x of shape 1x4, y of shape 1x3; then softmax when `softmax`.
-Model dense_model();
+ModelData dense_model();
 // z = a + b, two inputs of shape 1x4.
-Model sum_model();
+ModelData sum_model();
 // y = relu(conv(x)), x of shape 1x6x6x3: a picture.
-Model picture_model();
+ModelData picture_model();
 // Write it; returns the path.
-std::string save(const Model& model, const std::string& path);
+std::string save(const ModelData& model, const std::string& path);
 
 // A 24-bit BMP; pixels are RGB, top row first.
 std::string bmp(int width, int height, const std::vector<uint8_t>& rgb);

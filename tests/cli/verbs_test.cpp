@@ -82,7 +82,7 @@ TEST_CASE("inspect: the keys scripts rely on") {
 
 TEST_CASE("inspect: a model that loads but can't run is shown, with the reason") {
   const TempFolder folder;
-  Model m = test::sum_model();
+  ModelData m = test::sum_model();
   m.main().value(m.main().inputs[1]).shape = Shape{1, 3};  // 1x4 + 1x3
   const std::string model = test::save(m, folder / "m.tflite");
   const Outcome o = octet({"inspect", model, "--json"});

@@ -23,8 +23,8 @@ void feed(const std::vector<std::byte>& bytes) {
 
 std::vector<std::vector<std::byte>> seeds() {
   std::vector<std::vector<std::byte>> out;
-  for (const Model& m : {test::rich_model(), test::rich_model(Format::circle), test::runnable_model(),
-                         test::single_op_model(OpKind::WHILE)})
+  for (const ModelData& m : {test::rich_model(), test::rich_model(Format::circle), test::runnable_model(),
+                             test::single_op_model(OpKind::WHILE)})
     out.push_back(*serialize(m));
   out.push_back(test::sparse_model());
   return out;
@@ -90,7 +90,7 @@ TEST_CASE("bad input: tables that share one large string do not multiply memory"
   };
   put(0, uint32_t{28});
   std::memcpy(bytes->data() + 4, "CIR0", 4);
-  put_slots(8, {20, 12, 0, 0, 4, 0, 0, 0, 0, 8});  // Model: graphs at +4, signatures at +8
+  put_slots(8, {20, 12, 0, 0, 4, 0, 0, 0, 0, 8});  // ModelData: graphs at +4, signatures at +8
   put(28, int32_t{20});
   put(32, uint32_t{56 - 32});
   put(36, uint32_t{64 - 36});

@@ -13,12 +13,12 @@ namespace {
 // Larger models than these are sound but slow; time is not what is tested.
 constexpr int64_t kMaxInput = 1 << 16, kMaxArena = 4 << 20;
 
-void run(const Model& model, Backend backend) {
+void run(const ModelData& model, Backend backend) {
   static const auto pool = std::make_shared<ThreadPool>(1);
-  ExecutorOptions options;
+  GraphExecutorOptions options;
   options.backend = backend;
   options.pool = pool;
-  const auto executor = Executor::create(model, options);
+  const auto executor = GraphExecutor::create(model, options);
   if (!executor.ok()) {
     if (executor.status().message().find('\n') != std::string::npos) std::abort();
     return;

@@ -16,8 +16,8 @@ using namespace octet;
 namespace {
 
 // The case as a model of one operator; its constants are those of the case.
-Model model_of(const test::OpCase& c, const test::Prepared& p) {
-  Model m;
+ModelData model_of(const test::OpCase& c, const test::Prepared& p) {
+  ModelData m;
   if (builtin_code_of(p.kind) < 0) m.format = Format::circle;
   Graph& g = m.graphs.emplace_back();
   Node n{p.kind, p.attrs, {}, {}, {}, 1, {}};
@@ -81,13 +81,13 @@ TEST_CASE("bad input: an operator without an input it needs") {
   for (const test::OpCase& c : test::all_cases()) {
     const auto prepared = test::prepare(c, test::Form::float32);
     if (!prepared.ok()) continue;
-    const Model whole = model_of(c, *prepared);
+    const ModelData whole = model_of(c, *prepared);
     for (int slot = 0; slot < find_spec(c.kind)->inputs.min; ++slot) {
       CAPTURE(c.name);
       CAPTURE(slot);
-      Model m = whole;
+      ModelData m = whole;
       m.main().nodes[0].inputs[static_cast<size_t>(slot)] = kNoValue;
-      const auto run = Executor::create(m, {});
+      const auto run = GraphExecutor::create(m, {});
       REQUIRE(!run.ok());
       CHECK(run.status().message().find("is absent") != std::string::npos);
       const auto quantized = prepare(m, Recipe{});

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "kernels/broadcast.hpp"
-#include "kernels/ops/binary.hpp"
-#include "kernels/ops/lookup.hpp"
+#include "kernels/elementwise/binary.hpp"
+#include "kernels/elementwise/lookup.hpp"
 #include "tests/kernels/node_runner.hpp"
 
 namespace octet::test {

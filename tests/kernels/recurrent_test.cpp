@@ -7,8 +7,8 @@
 #include <random>
 
 #include "kernels/op_spec.hpp"
-#include "kernels/ops/matvec.hpp"
 #include "kernels/quant_math.hpp"
+#include "kernels/recurrent/matvec.hpp"
 
 namespace octet {
 namespace {

@@ -1,11 +1,11 @@
-#include "quant/assign.hpp"
+#include "quant/assign/assign.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 
-#include "quant/same_scale.hpp"
-#include "quant/scales.hpp"
+#include "quant/assign/same_scale.hpp"
+#include "quant/assign/scales.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
 
@@ -16,7 +16,7 @@ namespace {
 
 // A graph with everything assign() wants to know about it.
 struct Assigned {
-  Model model;
+  ModelData model;
   Assignment a;
 
   explicit Assigned(GraphBuilder& b, Recipe recipe = {}, float scale = 1) : model(model_of(b.build())) {

@@ -1,11 +1,10 @@
 // Balanced channels in a whole quantization: less noise, and results that are told apart from errors.
-#include "quant/balance.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 
-#include "quant/compare.hpp"
+#include "quant/measure/compare.hpp"
+#include "quant/passes/channel_balance.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
 
@@ -14,7 +13,7 @@ namespace {
 
 // Two convolutions; the channels between them differ by up to a factor of 50, and the reader's weights make
 // that good, as training does.
-Model uneven_net() {
+ModelData uneven_net() {
   GraphBuilder b(5);
   const ValueId x = b.input("x", {1, 12, 12, 3});
   const ValueId hidden = b.conv_2d(x, {.out = 8, .act = Activation::Kind::relu});
@@ -35,7 +34,7 @@ Model uneven_net() {
   return model_of(std::move(g));
 }
 
-QuantizeResult quantized(const Model& m, const Recipe& recipe = {}) {
+QuantizeResult quantized(const ModelData& m, const Recipe& recipe = {}) {
   RandomSamples samples(m, 12);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -49,7 +48,7 @@ Recipe plain() {
   return r;
 }
 
-Comparison on_new_data(const Model& real, const Model& q) {
+Comparison on_new_data(const ModelData& real, const ModelData& q) {
   RandomSamples samples(real, 8, 100);
   CompareOptions options;
   options.layers = true;
@@ -61,7 +60,7 @@ Comparison on_new_data(const Model& real, const Model& q) {
 }  // namespace
 
 TEST_CASE("balancing wins decibels on new data, and layers are compared in the source model's numbers") {
-  const Model m = uneven_net();
+  const ModelData m = uneven_net();
   Recipe balanced = plain();
   balanced.balance = true;
   const QuantizeResult before = quantized(m, plain()), after = quantized(m, balanced);
@@ -87,13 +86,13 @@ TEST_CASE("balancing wins decibels on new data, and layers are compared in the s
   CHECK(db(on_new_data(m, *quantized(m, mixed).model)) > 30);
   mixed.keep_float = {hidden};
   CHECK(db(on_new_data(m, *quantized(m, mixed).model)) > 30);
-  Model stranger = *after.model;  // without its metadata
+  ModelData stranger = *after.model;  // without its metadata
   stranger.metadata.clear();
   CHECK(db(on_new_data(m, stranger)) < 10);
 }
 
 TEST_CASE("balancing is for int8 activations, with data, and can be left out") {
-  const Model m = uneven_net();
+  const ModelData m = uneven_net();
   CHECK(exponents_of(*quantized(m, plain()).model).empty());
   Recipe wide = plain();
   wide.balance = true;
@@ -107,7 +106,7 @@ TEST_CASE("balancing is for int8 activations, with data, and can be left out") {
 }
 
 TEST_CASE("a balanced result that measures worse is dropped") {
-  const Model m = uneven_net();
+  const ModelData m = uneven_net();
   Recipe recipe = plain();
   recipe.balance = true;
   const auto prepared = prepare(m, recipe);
@@ -137,7 +136,7 @@ TEST_CASE("a balanced result that measures worse is dropped") {
 }
 
 TEST_CASE("factors of a source that was balanced before are added up") {
-  Model m = uneven_net();
+  ModelData m = uneven_net();
   const std::string hidden = m.main().value(m.main().nodes[0].outputs[0]).name;
   Recipe recipe = plain();
   recipe.balance = true;
@@ -151,8 +150,8 @@ TEST_CASE("factors of a source that was balanced before are added up") {
 }
 
 TEST_CASE("metadata that fit no value are ignored") {
-  const Model plain_model = uneven_net();
-  Model m = plain_model;
+  const ModelData plain_model = uneven_net();
+  ModelData m = plain_model;
   const std::string hidden = m.main().value(m.main().nodes[0].outputs[0]).name;
   m.metadata.emplace_back("octet.exponents/" + hidden, Constant::of(std::vector<int8_t>{1, 2, 3, 4, 5}));
   m.metadata.emplace_back("octet.exponents/nothing", Constant::of(std::vector<int8_t>{}));

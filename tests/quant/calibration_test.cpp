@@ -1,4 +1,4 @@
-#include "quant/calibration.hpp"
+#include "quant/statistics/calibration.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>
@@ -15,7 +15,7 @@ using namespace octet::test;
 
 namespace {
 
-Model small_model() {
+ModelData small_model() {
   GraphBuilder b(3);
   const ValueId x = b.input("x", {1, 6, 6, 2});
   const ValueId y = b.conv_2d(x, {.out = 3, .filter = 3, .act = Activation::Kind::relu});
@@ -23,7 +23,7 @@ Model small_model() {
   return model_of(b.build());
 }
 
-Calibration calibrated(const Model& m, SampleSource& s, const std::string& observer = "mse") {
+Calibration calibrated(const ModelData& m, SampleSource& s, const std::string& observer = "mse") {
   CalibrateOptions options;
   options.observer = observer;
   auto c = calibrate(m, s, options);
@@ -34,7 +34,7 @@ Calibration calibrated(const Model& m, SampleSource& s, const std::string& obser
 }  // namespace
 
 TEST_CASE("calibration sees every float value of every sample once") {
-  const Model m = small_model();
+  const ModelData m = small_model();
   RandomSamples samples(m, 5);
   const Calibration c = calibrated(m, samples, "minmax");
   CHECK(c.samples() == 5);
@@ -52,7 +52,7 @@ TEST_CASE("calibration sees every float value of every sample once") {
 }
 
 TEST_CASE("statistics of parts add up to those of the whole, and runs can be continued") {
-  const Model m = small_model();
+  const ModelData m = small_model();
   RandomSamples all(m, 8), first(m, 3), rest(m, 5, 3);
   const Calibration whole = calibrated(m, all);
   Calibration merged = calibrated(m, first);
@@ -66,10 +66,10 @@ TEST_CASE("statistics of parts add up to those of the whole, and runs can be con
 }
 
 TEST_CASE("statistics of other models or observers are refused") {
-  const Model m = small_model();
+  const ModelData m = small_model();
   GraphBuilder b;
   b.output(b.op(OpKind::TANH, {b.input("x", {1, 6, 6, 2})}), "y");
-  const Model other = model_of(b.build());
+  const ModelData other = model_of(b.build());
   RandomSamples sm(m, 2), so(other, 2);
   Calibration c = calibrated(m, sm);
   CHECK(c.merge(calibrated(other, so)).message() == "the statistics were taken from different models");
@@ -83,7 +83,7 @@ TEST_CASE("statistics of other models or observers are refused") {
 }
 
 TEST_CASE("calibration files: round trip, atomic, hostile") {
-  const Model m = small_model();
+  const ModelData m = small_model();
   RandomSamples samples(m, 3);
   const Calibration c = calibrated(m, samples);
   const auto folder =

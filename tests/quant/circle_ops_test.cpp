@@ -18,7 +18,7 @@ TEST_CASE("normalizations and rotary embedding become int8, their tables stay fl
   const ValueId r = b.op(OpKind::RMS_NORM, {n, b.random({8}, 0.5f, 2)}, RmsNormAttrs{.epsilon = 1e-5f});
   const ValueId e = b.op(OpKind::ROPE, {r, b.random({1, 1, 6, 8}), b.random({1, 1, 6, 8})}, RopeAttrs{});
   b.output(b.conv_2d(e, {.out = 2}), "y");
-  Model m = model_of(b.build());
+  ModelData m = model_of(b.build());
   m.format = Format::circle;
   RandomSamples samples(m, 12);
   Recipe recipe;
@@ -56,7 +56,7 @@ TEST_CASE("GRU stays in float, and is reported") {
       OpKind::GRU, {x, b.random({6, 3}), b.random({6}), b.random({6, 2}), b.random({6}), b.random({1, 2})},
       GruAttrs{});
   b.output(b.fully_connected(h, 3), "y");
-  Model m = model_of(b.build());
+  ModelData m = model_of(b.build());
   m.format = Format::circle;
   RandomSamples samples(m, 8);
   const auto q = quantize(m, samples, {});

@@ -4,7 +4,7 @@
 
 #include "kernels/custom.hpp"
 #include "quant/quantize.hpp"
-#include "quant/runner.hpp"
+#include "quant/statistics/runner.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
 
@@ -41,7 +41,7 @@ std::shared_ptr<const CustomOps> sinh_ops() {
 }
 
 // A convolution, the operator, another convolution.
-Model net() {
+ModelData net() {
   GraphBuilder b(3);
   const ValueId a = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 4, .act = Activation::Kind::relu6});
   Graph& g = b.graph();
@@ -56,7 +56,7 @@ Model net() {
 }  // namespace
 
 TEST_CASE("a custom operator stays in float between int8 operators, and is reported") {
-  const Model m = net();
+  const ModelData m = net();
   RandomSamples samples(m, 12);
   QuantizeOptions options;
   CHECK(quantize(m, samples, {}, options).status().message() ==
@@ -82,6 +82,6 @@ TEST_CASE("a custom operator stays in float between int8 operators, and is repor
     } else if (n.kind == OpKind::CONV_2D) {
       CHECK(g.value(n.inputs[0]).dtype == DType::int8);
     }
-  CHECK(!Executor::create(*q->model).ok());
-  CHECK(Executor::create(*q->model, {.custom_ops = options.custom_ops}).ok());
+  CHECK(!GraphExecutor::create(*q->model).ok());
+  CHECK(GraphExecutor::create(*q->model, {.custom_ops = options.custom_ops}).ok());
 }

@@ -11,11 +11,11 @@
 
 #include "kernels/linear/linear.hpp"
 #include "kernels/quant_math.hpp"
-#include "quant/compare.hpp"
-#include "quant/scales.hpp"
-#include "quant/sensitivity.hpp"
-#include "quant/weight_rounding.hpp"
-#include "runtime/rewrite/balance.hpp"
+#include "quant/assign/scales.hpp"
+#include "quant/measure/compare.hpp"
+#include "quant/measure/sensitivity.hpp"
+#include "quant/passes/balance.hpp"
+#include "quant/weights/weight_rounding.hpp"
 #include "tests/support/graph_builder.hpp"
 
 using namespace octet;

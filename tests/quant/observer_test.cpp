@@ -1,4 +1,4 @@
-#include "quant/observer.hpp"
+#include "quant/statistics/observer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "quant/histogram.hpp"
+#include "quant/statistics/histogram.hpp"
 
 using namespace octet;
 

@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "kernels/op_spec.hpp"
-#include "quant/runner.hpp"
+#include "quant/statistics/runner.hpp"
 #include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
@@ -32,7 +32,7 @@ GraphBuilder small_net() {
   return b;
 }
 
-QuantizeResult quantized(const Model& m, const Recipe& recipe = {}) {
+QuantizeResult quantized(const ModelData& m, const Recipe& recipe = {}) {
   RandomSamples samples(m, 12);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -49,7 +49,7 @@ int count(const Graph& g, OpKind kind) {
 }  // namespace
 
 TEST_CASE("a small network becomes int8 throughout and stays close") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   const QuantizeResult q = quantized(m);
   const Graph& g = q.model->main();
   CHECK(q.report.ops_float == 0);
@@ -69,7 +69,7 @@ TEST_CASE("a small network becomes int8 throughout and stays close") {
 }
 
 TEST_CASE("the same model, data and recipe give the same bytes") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   const auto a = serialize(*quantized(m).model), b = serialize(*quantized(m).model);
   REQUIRE(a.ok());
   REQUIRE(b.ok());
@@ -83,7 +83,7 @@ TEST_CASE("a model with int8 weights and float activations becomes int8 througho
                           Constant::of(std::vector<int8_t>{127, -3, 50, 12, 127, 0, -127, 5, 60, 1, 2, -127}),
                           Quantization::per_channel(0, {{0.01f, 0}, {0.02f, 0}, {0.03f, 0}, {0.04f, 0}}));
   b.output(b.op(OpKind::CONV_2D, {x, w, b.random({4})}, Conv2DAttrs{}), "y");
-  const Model m = model_of(b.build());
+  const ModelData m = model_of(b.build());
   Recipe recipe;
   recipe.rounding = Rounding::nearest;
   const QuantizeResult q = quantized(m, recipe);
@@ -96,7 +96,7 @@ TEST_CASE("a model with int8 weights and float activations becomes int8 througho
 }
 
 TEST_CASE("integer inputs and outputs on request") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   for (const auto& [io, type] : {std::pair{Io::int8, DType::int8}, {Io::uint8, DType::uint8}}) {
     Recipe recipe;
     recipe.io = io;
@@ -112,7 +112,7 @@ TEST_CASE("integer inputs and outputs on request") {
 }
 
 TEST_CASE("what stays float has its reason, and conversions around it") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   Recipe recipe;
   recipe.keep_float = {"DEPTHWISE_CONV_2D"};
   const QuantizeResult q = quantized(m, recipe);
@@ -127,7 +127,7 @@ TEST_CASE("a clamp without a code in the format is saturated away in int8 and sp
   GraphBuilder b(2);
   const ValueId x = b.input("x", {1, 6, 6, 2});
   b.output(b.conv_2d(x, {.out = 4, .act = Activation::clamp(0.0f, 0.4f)}), "y");
-  const Model m = model_of(b.build());
+  const ModelData m = model_of(b.build());
   const QuantizeResult q = quantized(m);
   CHECK(q.report.ops_float == 0);
   REQUIRE(q.report.error);
@@ -144,7 +144,7 @@ TEST_CASE("a clamp without a code in the format is saturated away in int8 and sp
 }
 
 TEST_CASE("a target in dB keeps the worst operators in float until it is met") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   Recipe recipe;
   recipe.min_sqnr_db = 60;
   const QuantizeResult q = quantized(m, recipe);
@@ -154,7 +154,7 @@ TEST_CASE("a target in dB keeps the worst operators in float until it is met") {
 }
 
 TEST_CASE("schemes that need no data") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   for (const auto& [scheme, least] : {std::pair{Scheme::float16, 50.0}, {Scheme::weight_only, 25.0}}) {
     CAPTURE(name_of(scheme));
     const QuantizeResult q = quantized(m, Recipe::of(scheme));
@@ -166,7 +166,7 @@ TEST_CASE("schemes that need no data") {
 }
 
 TEST_CASE("16-bit activations: int16 throughout, int8 weights, 64-bit biases, closer than 8 bits") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   const QuantizeResult q = quantized(m, Recipe::of(Scheme::int16x8)), narrow = quantized(m);
   CHECK(q.report.ops_int16 == 7);
   CHECK(q.report.ops_int8 == 0);
@@ -202,7 +202,7 @@ TEST_CASE(
   const ValueId x = b.input("x", r.input());
   const ValueId e = b.op(OpKind::SQUARE, {x});
   b.output(b.op(OpKind::NEG, {lstm(b, e, r)}), "y");
-  const Model m = model_of(b.build());
+  const ModelData m = model_of(b.build());
   const QuantizeResult q = quantized(m, Recipe::of(Scheme::int16x8));
   CHECK(q.report.ops_int16 == 2);
   CHECK(q.report.ops_int8 == 1);
@@ -214,7 +214,7 @@ TEST_CASE(
 }
 
 TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   for (Scheme scheme : {Scheme::int8, Scheme::int16x8})
     for (const auto& [io, type] :
          {std::pair{Io::int16, DType::int16}, {Io::int8, DType::int8}, {Io::uint8, DType::uint8}}) {
@@ -232,7 +232,7 @@ TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models")
 }
 
 TEST_CASE("8-bit borders of 16-bit values have the range that 8 bits would have had") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   Quantization in[2], out[2];
   for (const auto& [i, scheme] : {std::pair{0, Scheme::int8}, {1, Scheme::int16x8}}) {
     Recipe recipe = Recipe::of(scheme);
@@ -268,7 +268,7 @@ TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits
   const ValueId h = b.conv_2d(x, {.out = 8, .act = Activation::Kind::relu});
   const ValueId c = b.op(OpKind::MUL, {b.conv_2d(h, {.out = 4}), b.scalar(0.1f)});
   b.output(b.op(OpKind::ADD, {up, b.op(OpKind::DEPTH_TO_SPACE, {c}, BlockAttrs{2})}), "y");
-  const Model m = model_of(b.build());
+  const ModelData m = model_of(b.build());
   double db[2] = {};
   for (const auto& [i, io] : {std::pair{0, Io::keep}, {1, Io::int8}}) {
     Recipe recipe;
@@ -295,10 +295,10 @@ TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits
 }
 
 TEST_CASE("NaN in the data is left out and reported") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   class Poisoned final : public SampleSource {
    public:
-    explicit Poisoned(const Model& m) : inner_(m, 6) {}
+    explicit Poisoned(const ModelData& m) : inner_(m, 6) {}
     Result<bool> next(std::vector<ConstTensorView>& sample) override {
       auto more = inner_.next(sample);
       if (more.ok() && *more) const_cast<float*>(sample[0].as<float>())[3] = std::nanf("");
@@ -318,7 +318,7 @@ TEST_CASE("NaN in the data is left out and reported") {
 }
 
 TEST_CASE("a quantized model is not quantized again") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   Recipe recipe;
   recipe.io = Io::int8;
   const QuantizeResult q = quantized(m, recipe);
@@ -328,7 +328,7 @@ TEST_CASE("a quantized model is not quantized again") {
 }
 
 TEST_CASE("statistics of another model are refused") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   const auto prepared = prepare(m, {});
   REQUIRE(prepared.ok());
   CHECK(quantize(*prepared, Calibration(), {}).status().message() ==
@@ -336,7 +336,7 @@ TEST_CASE("statistics of another model are refused") {
 }
 
 TEST_CASE("the verifier notices every kind of corruption") {
-  const Model m = model_of(small_net().build());
+  const ModelData m = model_of(small_net().build());
   const QuantizeResult q = quantized(m);
   const Graph& good = q.model->main();
   auto find = [&](OpKind kind) {
@@ -408,7 +408,7 @@ TEST_CASE("of equalized and plain weights the better result is kept") {
   for (size_t i = 0; i < w.size(); ++i)
     w[i] *= std::pow(10.0f, 0.5f * static_cast<float>(i / (w.size() / 8)));
   weights.constant = Constant::of(w);
-  const Model m = model_of(std::move(g));
+  const ModelData m = model_of(std::move(g));
 
   auto prepared = prepare(m, {});
   REQUIRE(prepared.ok());

@@ -6,10 +6,10 @@
 #include <doctest/doctest.h>
 
 #include "kernels/op_spec.hpp"
-#include "kernels/ops/lstm.hpp"
+#include "kernels/recurrent/lstm.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/quantize.hpp"
-#include "quant/runner.hpp"
+#include "quant/statistics/runner.hpp"
 #include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
@@ -19,13 +19,13 @@ using namespace octet::test;
 
 namespace {
 
-Model net(const Recurrent& r) {
+ModelData net(const Recurrent& r) {
   GraphBuilder b(3);
   b.output(lstm(b, b.input("x", r.input()), r), "y");
   return model_of(b.build());
 }
 
-Calibration calibrated(const Model& m, int64_t samples = 4) {
+Calibration calibrated(const ModelData& m, int64_t samples = 4) {
   RandomSamples s(m, samples);
   CalibrateOptions options;
   options.observer = "minmax";
@@ -34,7 +34,7 @@ Calibration calibrated(const Model& m, int64_t samples = 4) {
   return *std::move(c);
 }
 
-QuantizeResult quantized(const Model& m, float scale = 1) {
+QuantizeResult quantized(const ModelData& m, float scale = 1) {
   RandomSamples samples(m, 16, 0, scale);
   auto q = quantize(m, samples, {});
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -69,7 +69,7 @@ TEST_CASE("calibration sees the inside of an LSTM at every time step") {
   for (const Form& f : kForms) {
     INFO(std::string(f.name));
     const Recurrent& r = f.shape;
-    const Model m = net(r);
+    const ModelData m = net(r);
     const Calibration c = calibrated(m);
     const int64_t cells = int64_t{4} * r.batch * r.steps * r.m;
     auto count = [&](const char* name) {
@@ -106,7 +106,7 @@ TEST_CASE("keys of inner tensors are nobody else's") {
 TEST_CASE("every form of the LSTM becomes int8, can be written, and stays close") {
   for (const Form& f : kForms) {
     INFO(std::string(f.name));
-    const Model m = net(f.shape);
+    const ModelData m = net(f.shape);
     const QuantizeResult q = quantized(m);
     CHECK(q.report.ops_float == 0);
     CHECK(q.report.ops_int8 == 1);
@@ -129,7 +129,7 @@ TEST_CASE("types and scales of an int8 LSTM are those of the specification") {
   for (const Form& f : kForms) {
     INFO(std::string(f.name));
     const Recurrent& r = f.shape;
-    const Model m = net(r);
+    const ModelData m = net(r);
     const QuantizeResult q = quantized(m);
     const Graph& g = q.model->main();
     const Node& n = lstm_of(g);
@@ -173,9 +173,9 @@ TEST_CASE("types and scales of an int8 LSTM are those of the specification") {
 }
 
 TEST_CASE("an int8 LSTM keeps its state from run to run") {
-  const Model m = net({});
+  const ModelData m = net({});
   const QuantizeResult q = quantized(m);
-  auto a = Executor::create(m), b = Executor::create(*q.model);
+  auto a = GraphExecutor::create(m), b = GraphExecutor::create(*q.model);
   REQUIRE(a.ok());
   REQUIRE(b.ok());
   RandomSamples samples(m, 3);
@@ -195,7 +195,7 @@ TEST_CASE("an int8 LSTM keeps its state from run to run") {
 }
 
 TEST_CASE("LSTMs that have no int8 form stay float and say why") {
-  auto reason = [](const Model& m) {
+  auto reason = [](const ModelData& m) {
     const QuantizeResult q = quantized(m);
     REQUIRE(q.report.fallback.size() == 1);
     return q.report.fallback[0].reason;
@@ -232,7 +232,7 @@ TEST_CASE("SVDF becomes int8 with an int16 state") {
         {x, b.random({8, 6}), b.random({8, 5}), bias ? b.random({4}) : kNoValue, b.state("state", {2, 40})},
         SvdfAttrs{.rank = 2, .act = Activation::Kind::relu});
     b.output(y, "y");
-    const Model m = model_of(b.build());
+    const ModelData m = model_of(b.build());
     const QuantizeResult q = quantized(m);
     CHECK(q.report.ops_float == 0);
     REQUIRE(q.report.error);
@@ -260,7 +260,7 @@ TEST_CASE("SVDF becomes int8 with an int16 state") {
 }
 
 TEST_CASE("a dynamic LSTM has all its weights in one type, however small some are") {
-  const Model m = net({.n = 20, .m = 4, .k = 4});  // 80 input weights a gate, 16 recurrent ones
+  const ModelData m = net({.n = 20, .m = 4, .k = 4});  // 80 input weights a gate, 16 recurrent ones
   RandomSamples samples(m, 4);
   auto q = quantize(m, samples, Recipe::of(Scheme::dynamic));
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -278,7 +278,7 @@ TEST_CASE("a cell that grows beyond what its scale can hold saturates and is rep
   // Gates wide open: the cell grows by one a step.
   Recurrent r;
   r.steps = 80;
-  Model m = net(r);
+  ModelData m = net(r);
   Graph& g = m.main();
   for (size_t gate = 0; gate < 4; ++gate)
     g.value(g.nodes[0].inputs[12 + gate]).constant =
@@ -292,7 +292,7 @@ TEST_CASE("a cell that grows beyond what its scale can hold saturates and is rep
 }
 
 TEST_CASE("refinement leaves the weights and biases of gates alone: the output is no sum of theirs") {
-  const Model m = net({});
+  const ModelData m = net({});
   auto prepared = prepare(m, {});
   REQUIRE(prepared.ok());
   const auto q = quantize_once(*prepared, calibrated(*prepared->model), {}, {});
@@ -304,7 +304,7 @@ TEST_CASE("refinement leaves the weights and biases of gates alone: the output i
 }
 
 TEST_CASE("the verifier notices every kind of corruption of an LSTM") {
-  const Model m = net({.k = 4, .peephole = true, .projection = true, .norm = true});
+  const ModelData m = net({.k = 4, .peephole = true, .projection = true, .norm = true});
   const QuantizeResult q = quantized(m);
   const Graph& good = q.model->main();
   size_t at = 0;

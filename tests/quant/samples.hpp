@@ -4,13 +4,13 @@
 #include <random>
 #include <vector>
 
-#include "quant/calibration.hpp"
+#include "quant/statistics/calibration.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet::test {
 
-inline Model model_of(Graph g) {
-  Model m;
+inline ModelData model_of(Graph g) {
+  ModelData m;
   m.graphs.push_back(std::move(g));
   return m;
 }
@@ -18,7 +18,7 @@ inline Model model_of(Graph g) {
 // `count` samples of uniform values in [-1, 1), starting with number `first` of an endless sequence.
 class RandomSamples final : public SampleSource {
  public:
-  RandomSamples(const Model& m, int64_t count, int64_t first = 0, float scale = 1)
+  RandomSamples(const ModelData& m, int64_t count, int64_t first = 0, float scale = 1)
       : model_(m), count_(count), first_(first), scale_(scale) {}
 
   Result<bool> next(std::vector<ConstTensorView>& sample) override {
@@ -43,7 +43,7 @@ class RandomSamples final : public SampleSource {
   int64_t size() const override { return count_; }
 
  private:
-  const Model& model_;
+  const ModelData& model_;
   int64_t count_, first_, at_ = 0;
   float scale_;
   std::vector<std::vector<float>> data_;

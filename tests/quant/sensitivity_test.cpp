@@ -1,5 +1,5 @@
 // Which roundings the error comes from, and raising operators to 16 bits for a target.
-#include "quant/sensitivity.hpp"
+#include "quant/measure/sensitivity.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,7 @@ namespace octet::test {
 namespace {
 
 // z = reshape(relu(conv(x))) + tanh(u) / 64, then a matrix: `u` hardly matters.
-Model net() {
+ModelData net() {
   GraphBuilder b(9);
   const ValueId c = b.conv_2d(b.input("x", {1, 6, 6, 3}), {.out = 4, .act = Activation::Kind::relu});
   const ValueId r = b.reshape(c, {1, 144});
@@ -21,7 +21,7 @@ Model net() {
   return model_of(b.build());
 }
 
-QuantizeResult quantized(const Model& m, const Recipe& recipe) {
+QuantizeResult quantized(const ModelData& m, const Recipe& recipe) {
   RandomSamples samples(m, 12);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -45,7 +45,7 @@ std::string names(const std::vector<NoisyActivation>& all) {
 }  // namespace
 
 TEST_CASE("activations are ranked by the noise at the outputs for the work of 16 bits") {
-  const Model m = net();
+  const ModelData m = net();
   RandomSamples samples(m, 12);
   Recipe recipe;
   recipe.equalize = false;
@@ -114,7 +114,7 @@ TEST_CASE("as much is taken as the target needs, in the order of noise for work"
 }
 
 TEST_CASE("a target in dB raises operators to 16 bits, and to float where that is not enough") {
-  const Model m = net();
+  const ModelData m = net();
   const double plain = quantized(m, {}).report.error->sqnr_db;
   Recipe recipe;
   recipe.min_sqnr_db = plain + 2;

@@ -1,13 +1,13 @@
-#include "quant/weight_rounding.hpp"
+#include "quant/weights/weight_rounding.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 #include <random>
 
-#include "quant/lockstep.hpp"
+#include "quant/measure/lockstep.hpp"
 #include "quant/quantize.hpp"
-#include "quant/runner.hpp"
+#include "quant/statistics/runner.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
 
@@ -172,7 +172,7 @@ TEST_CASE("a graph in lockstep computes what the executor computes, also after a
   const ValueId c = b.conv_2d(x, {.out = 4, .act = Activation::Kind::relu});
   const ValueId r = b.reshape(c, {1, 144});
   b.output(b.fully_connected(r, 3), "y");
-  Model m = model_of(b.build());
+  ModelData m = model_of(b.build());
   auto lockstep = Lockstep::create(m.main(), 1);
   REQUIRE(lockstep.ok());
   RandomSamples samples(m, 5);
@@ -206,7 +206,7 @@ TEST_CASE("means are right after quantization, and wrong without the correction"
   for (int i = 0; i < 4; ++i)
     v = b.conv_2d(v, {.out = 12, .act = Activation::Kind::relu6});
   b.output(b.conv_2d(v, {.out = 3}), "y");
-  const Model m = model_of(b.build());
+  const ModelData m = model_of(b.build());
   const auto db = [&](Rounding rounding, bool correct) {
     Recipe recipe;
     recipe.per_channel = false;

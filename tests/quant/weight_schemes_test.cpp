@@ -8,8 +8,8 @@
 #include <tuple>
 
 #include "kernels/op_spec.hpp"
+#include "quant/assign/scales.hpp"
 #include "quant/quantize.hpp"
-#include "quant/scales.hpp"
 #include "schema/core/int4.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
@@ -59,7 +59,7 @@ std::string readers_of(const Graph& g, DType type) {
 }
 
 // Convolutions and two matrix products; the inputs of one are no blocks of 32.
-Model net() {
+ModelData net() {
   GraphBuilder b(11);
   ValueId x = b.input("x", {1, 8, 8, 4});
   x = b.conv_2d(x, {.out = 16, .act = Activation::Kind::relu});
@@ -74,7 +74,7 @@ Model net() {
   return model_of(b.build());
 }
 
-QuantizeResult quantized(const Model& m, const Recipe& recipe, int64_t count = 24) {
+QuantizeResult quantized(const ModelData& m, const Recipe& recipe, int64_t count = 24) {
   RandomSamples samples(m, count);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -135,7 +135,7 @@ TEST_CASE("int4 scales are searched for, not taken from the greatest weight") {
 }
 
 TEST_CASE("int4 weights: what is in the file, and what that costs") {
-  const Model m = net();
+  const ModelData m = net();
   const auto floats = serialize(m);
   Recipe nearest = int4();
   nearest.rounding = Rounding::nearest;
@@ -168,7 +168,7 @@ TEST_CASE("int4 weights: what is in the file, and what that costs") {
 }
 
 TEST_CASE("int4 weights in blocks, where an operator takes them") {
-  const Model m = net();
+  const ModelData m = net();
   const QuantizeResult q = quantized(m, int4(32));
   const Graph& g = q.model->main();
   // 1024 inputs are blocks of 32, 40 are not; convolutions have none.
@@ -198,7 +198,7 @@ TEST_CASE("int4 weights in blocks, where an operator takes them") {
 }
 
 TEST_CASE("the same bytes, whatever the number of threads") {
-  const Model m = net();
+  const ModelData m = net();
   for (const Recipe& recipe : {int4(), int4(64), int4(32, Scheme::dynamic)}) {
     std::vector<std::vector<std::byte>> results;
     for (const int threads : {1, 2}) {
@@ -214,7 +214,7 @@ TEST_CASE("the same bytes, whatever the number of threads") {
 }
 
 TEST_CASE("operators of an int8 graph that differ") {
-  const Model m = net();
+  const ModelData m = net();
   const auto recipe = Recipe::from_json(R"({"operators": [
       {"match": "logits", "scheme": "float"},
       {"match": "FULLY_CONNECTED", "scheme": "weight-only", "weight_bits": 4, "block": 64},
@@ -244,7 +244,7 @@ TEST_CASE("operators of an int8 graph that differ") {
 }
 
 TEST_CASE("a model with int4 weights becomes int8 throughout") {
-  const Model m = net();
+  const ModelData m = net();
   for (const int32_t block : {0, 32}) {
     const QuantizeResult four = quantized(m, int4(block, Scheme::dynamic));
     const QuantizeResult eight = quantized(*four.model, Recipe::int8());
@@ -255,7 +255,7 @@ TEST_CASE("a model with int4 weights becomes int8 throughout") {
 }
 
 TEST_CASE("operators of a weight-only graph that differ") {
-  const Model m = net();
+  const ModelData m = net();
   const auto recipe = Recipe::from_json(R"({"scheme": "weight-only", "operators": [
       {"match": "logits", "weight_bits": 8},
       {"match": "FULLY_CONNECTED", "scheme": "dynamic", "weight_bits": 4},

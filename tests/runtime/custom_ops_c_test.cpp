@@ -15,7 +15,7 @@ using namespace octet;
 namespace {
 
 template <class F>
-std::string failures(const Model& m, F f) {
+std::string failures(const ModelData& m, F f) {
   std::string name = (std::filesystem::temp_directory_path() / "octet-c-XXXXXX").string();
   REQUIRE(::mkdtemp(name.data()) != nullptr);
   const std::string path = name + "/model.tflite";
@@ -29,7 +29,7 @@ std::string failures(const Model& m, F f) {
 }  // namespace
 
 TEST_CASE("a custom operator of a C program") {
-  Model m;
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   const ValueId x = test::add_value(g, "x", DType::float32, {3}),
                 y = test::add_value(g, "y", DType::float32, {3});
@@ -41,7 +41,7 @@ TEST_CASE("a custom operator of a C program") {
 }
 
 TEST_CASE("a custom operator of a C program on integers, with a shape that depends on data") {
-  Model m;
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   const ValueId x = test::add_value(g, "x", DType::int8, {3}), y = test::add_value(g, "y", DType::int8, {3});
   g.value(x).quant = Quantization::per_tensor({0.5f, 0});

@@ -17,9 +17,9 @@ using In = std::span<const ConstTensorView>;
 using Out = std::span<const TensorView>;
 
 // x -> the operator `name` -> y, both of `shape`; a second, constant input 1, 2, ... of 3 numbers.
-Model custom_model(const std::string& name, Shape shape, std::vector<uint8_t> options = {},
-                   DType dtype = DType::float32) {
-  Model m;
+ModelData custom_model(const std::string& name, Shape shape, std::vector<uint8_t> options = {},
+                       DType dtype = DType::float32) {
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   const ValueId x = test::add_value(g, "x", dtype, shape), y = test::add_value(g, "y", dtype, shape);
   const ValueId c = test::add_value(g, "c", DType::float32, {3}, Constant::of(std::vector<float>{1, 2, 3}));
@@ -45,11 +45,11 @@ std::shared_ptr<const CustomOps> only(CustomOp op) {
   return ops;
 }
 
-std::string why_not(const Model& m, std::shared_ptr<const CustomOps> ops) {
-  return Executor::create(m, {.custom_ops = std::move(ops)}).status().message();
+std::string why_not(const ModelData& m, std::shared_ptr<const CustomOps> ops) {
+  return GraphExecutor::create(m, {.custom_ops = std::move(ops)}).status().message();
 }
 
-std::vector<float> run(Executor& e, std::vector<float> x) {
+std::vector<float> run(GraphExecutor& e, std::vector<float> x) {
   ConstTensorView view = e.input_info(0);
   view.data = x.data();
   const Status s = e.run({&view, 1});
@@ -84,8 +84,8 @@ TEST_CASE("a custom operator sees its node and computes") {
   };
   const auto ops = only(std::move(op));
   for (const Backend backend : {Backend::xnnpack, Backend::reference}) {
-    auto e = Executor::create(custom_model("Half", {2, 2}, {'A', 'B', 'C'}),
-                              {.backend = backend, .custom_ops = ops});
+    auto e = GraphExecutor::create(custom_model("Half", {2, 2}, {'A', 'B', 'C'}),
+                                   {.backend = backend, .custom_ops = ops});
     REQUIRE_MESSAGE(e.ok(), e.status().message());
     CHECK(run(**e, {2, 4, 6, 8}) == std::vector<float>{1, 2, 3, 4});
     CHECK((*e)->output(0).shape == Shape{4});
@@ -94,13 +94,13 @@ TEST_CASE("a custom operator sees its node and computes") {
 }
 
 TEST_CASE("without shape inference the outputs have the shape of input 0") {
-  auto e = Executor::create(custom_model("Half", {3}), {.custom_ops = only(op_of("Half", halve))});
+  auto e = GraphExecutor::create(custom_model("Half", {3}), {.custom_ops = only(op_of("Half", halve))});
   REQUIRE(e.ok());
   CHECK(run(**e, {1, 2, 3}) == std::vector<float>{0.5f, 1, 1.5f});
 }
 
 TEST_CASE("integers come with their quantization") {
-  Model m = custom_model("Double", {4}, {}, DType::int8);
+  ModelData m = custom_model("Double", {4}, {}, DType::int8);
   Graph& g = m.main();
   g.value(0).quant = Quantization::per_tensor({0.5f, 3});
   g.value(1).quant = Quantization::per_tensor({1.0f, -7});
@@ -112,7 +112,7 @@ TEST_CASE("integers come with their quantization") {
     }
     return {};
   }));
-  auto e = Executor::create(m, {.custom_ops = ops});
+  auto e = GraphExecutor::create(m, {.custom_ops = ops});
   REQUIRE(e.ok());
   const std::vector<int8_t> x = {3, 5, 13, -7};
   ConstTensorView view = (*e)->input_info(0);
@@ -146,9 +146,9 @@ TEST_CASE("state lasts from run to run, per executor, and is reset") {
     return std::unique_ptr<CustomKernel>(std::make_unique<Counter>(alive));
   };
   auto ops = only(std::move(op));
-  const Model m = custom_model("Count", {1});
+  const ModelData m = custom_model("Count", {1});
   {
-    auto a = Executor::create(m, {.custom_ops = ops}), b = Executor::create(m, {.custom_ops = ops});
+    auto a = GraphExecutor::create(m, {.custom_ops = ops}), b = GraphExecutor::create(m, {.custom_ops = ops});
     ops.reset();  // executors keep it
     REQUIRE(a.ok());
     REQUIRE(b.ok());
@@ -173,7 +173,7 @@ TEST_CASE("a shape that depends on data") {
     if (!n.in[0].is_known()) return InferredShapes::later();
     return InferredShapes{.deferred = false, .shapes = {{static_cast<int32_t>(n.in[0].as<float>()[0]), 3}}};
   };
-  auto e = Executor::create(custom_model("Repeat", {1}), {.custom_ops = only(std::move(op))});
+  auto e = GraphExecutor::create(custom_model("Repeat", {1}), {.custom_ops = only(std::move(op))});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   CHECK(run(**e, {2}) == std::vector<float>{1, 2, 3, 1, 2, 3});
   CHECK(run(**e, {1}) == std::vector<float>{1, 2, 3});
@@ -181,7 +181,7 @@ TEST_CASE("a shape that depends on data") {
 }
 
 TEST_CASE("errors of custom operators say where and what") {
-  const Model m = custom_model("Half", {3});
+  const ModelData m = custom_model("Half", {3});
   const std::string at = "CUSTOM:Half 'y': ";
   CHECK(why_not(m, nullptr) == at + "custom operator 'Half' is not registered");
   CHECK(why_not(m, only(op_of("Other", halve))) == at + "custom operator 'Half' is not registered");
@@ -212,10 +212,10 @@ TEST_CASE("errors of custom operators say where and what") {
     return Status::declined("not today");
   };
   CHECK(why_not(m, only(op)) == at + "not today");
-  Model strings = custom_model("Half", {3}, {}, DType::string);
+  ModelData strings = custom_model("Half", {3}, {}, DType::string);
   CHECK(why_not(strings, only(op_of("Half", halve))) == at + "'x' is string, whose data Octet does not hold");
 
-  auto e = Executor::create(
+  auto e = GraphExecutor::create(
       m, {.custom_ops = only(op_of("Half", [](In, Out) { return Status::invalid("the data is bad"); }))});
   REQUIRE(e.ok());
   ConstTensorView x = (*e)->input_info(0);
@@ -237,11 +237,12 @@ TEST_CASE("names of custom operators") {
   const std::string built_in = "TFLite_Detection_PostProcess";
   CHECK(why_not(custom_model(built_in, {3}), nullptr) ==
         fmt::format("CUSTOM:{0} 'y': custom operator '{0}' does not take 2 inputs and 1 outputs", built_in));
-  CHECK(Executor::create(custom_model(built_in, {3}), {.custom_ops = only(op_of(built_in, halve))}).ok());
+  CHECK(
+      GraphExecutor::create(custom_model(built_in, {3}), {.custom_ops = only(op_of(built_in, halve))}).ok());
 }
 
 TEST_CASE("custom operators inside of called graphs") {
-  Model m = custom_model("Half", {1});
+  ModelData m = custom_model("Half", {1});
   Graph body = m.main();
   Graph& g = m.main();
   g = Graph();
@@ -252,7 +253,7 @@ TEST_CASE("custom operators inside of called graphs") {
   g.outputs = {y};
   g.nodes.push_back({OpKind::IF, IfAttrs{1, 1}, {c, x}, {y}, {}, 1, {}});
   m.graphs.push_back(body);
-  auto e = Executor::create(m, {.custom_ops = only(op_of("Half", halve))});
+  auto e = GraphExecutor::create(m, {.custom_ops = only(op_of("Half", halve))});
   REQUIRE(e.ok());
   CHECK(run(**e, {3})[0] == 1.5f);
 }
@@ -265,15 +266,15 @@ TEST_CASE("real models with custom operators") {
   }
   const std::string root = std::string(folder) + "/edge_cases/";
   auto load = [&](const std::string& name) {
-    auto m = Model::load(root + name);
+    auto m = ModelData::load(root + name);
     REQUIRE_MESSAGE(m.ok(), m.status().message());
     return *m;
   };
-  auto sinh =
-      Executor::create(*load("custom_sinh.bin"), {.custom_ops = only(op_of("Sinh", [](In in, Out out) {
-                                                    out[0].as<float>()[0] = std::sinh(in[0].as<float>()[0]);
-                                                    return Status();
-                                                  }))});
+  auto sinh = GraphExecutor::create(*load("custom_sinh.bin"),
+                                    {.custom_ops = only(op_of("Sinh", [](In in, Out out) {
+                                       out[0].as<float>()[0] = std::sinh(in[0].as<float>()[0]);
+                                       return Status();
+                                     }))});
   REQUIRE(sinh.ok());
   CHECK(run(**sinh, {1})[0] == std::sinh(1.0f));
 
@@ -287,7 +288,8 @@ TEST_CASE("real models with custom operators") {
     options.assign(n.options.begin(), n.options.end());
     return InferredShapes{.deferred = false, .shapes = {n.in[0].shape}};
   };
-  auto product = Executor::create(*load("test_custom_node_with_init_data.bin"), {.custom_ops = only(op)});
+  auto product =
+      GraphExecutor::create(*load("test_custom_node_with_init_data.bin"), {.custom_ops = only(op)});
   REQUIRE(product.ok());
   CHECK(options == "ABC");  // as LiteRT's test of this model has it
   const float a[] = {1, 2, 3}, b[] = {4, 5, 6};
@@ -302,9 +304,9 @@ TEST_CASE("real models with custom operators") {
     std::memcpy(o[0].data, i.back().data, static_cast<size_t>(o[0].bytes()));
     return {};
   };
-  auto assign =
-      Executor::create(*load("java_with_custom_op.lite"),
-                       {.input_shapes = {Shape{2}, Shape{2}}, .custom_ops = only(op_of("Assign", copy))});
+  auto assign = GraphExecutor::create(
+      *load("java_with_custom_op.lite"),
+      {.input_shapes = {Shape{2}, Shape{2}}, .custom_ops = only(op_of("Assign", copy))});
   REQUIRE_MESSAGE(assign.ok(), assign.status().message());
   in = {(*assign)->input_info(0), (*assign)->input_info(1)};
   in[0].data = a;

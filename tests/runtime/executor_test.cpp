@@ -12,8 +12,8 @@ namespace {
 
 using test::GraphBuilder;
 
-Model model_of(Graph g) {
-  Model m;
+ModelData model_of(Graph g) {
+  ModelData m;
   m.graphs.push_back(std::move(g));
   return m;
 }
@@ -65,7 +65,7 @@ TEST_CASE("a string that a graph passes through has no data") {
   s.dtype = DType::string;
   s.shape = {2};
   g.inputs = g.outputs = {g.add_value(s)};
-  const auto e = Executor::create(model_of(g), {});
+  const auto e = GraphExecutor::create(model_of(g), {});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   const ConstTensorView in = (*e)->input_info(0);
   REQUIRE((*e)->run({&in, 1}).ok());
@@ -74,7 +74,7 @@ TEST_CASE("a string that a graph passes through has no data") {
 }
 
 TEST_CASE("sharing storage changes nothing: every value, alone and together, is the same") {
-  const Model m = model_of(branches());
+  const ModelData m = model_of(branches());
   const auto in = noise(256);
   const ConstTensorView x = view(in, Shape{1, 8, 8, 4});
   // The reference: each step's result copied out by a tap before the next step runs.
@@ -86,7 +86,7 @@ TEST_CASE("sharing storage changes nothing: every value, alone and together, is 
       ++calls[id];
     }
   } tap;
-  auto e = Executor::create(m, {.backend = Backend::reference, .keep_values = true});
+  auto e = GraphExecutor::create(m, {.backend = Backend::reference, .keep_values = true});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   REQUIRE((*e)->run({&x, 1}, &tap).ok());
   for (const auto& [id, n] : tap.calls)
@@ -97,7 +97,7 @@ TEST_CASE("sharing storage changes nothing: every value, alone and together, is 
     CHECK(floats((*e)->output(i)) == tap.seen[m.main().outputs[i]]);
 
   for (int threads : {1, 2}) {
-    auto fast = Executor::create(m, {.threads = threads});
+    auto fast = GraphExecutor::create(m, {.threads = threads});
     REQUIRE_MESSAGE(fast.ok(), fast.status().message());
     for (int round = 0; round < 2; ++round) {  // a second run must not see what the first left
       REQUIRE((*fast)->run({&x, 1}).ok());
@@ -112,9 +112,9 @@ TEST_CASE("sharing storage changes nothing: every value, alone and together, is 
 }
 
 TEST_CASE("concatenation along the first axis and split cost no copy") {
-  auto e = Executor::create(model_of(branches()), {});
+  auto e = GraphExecutor::create(model_of(branches()), {});
   REQUIRE(e.ok());
-  const Plan& p = (*e)->plan();
+  const ExecutionPlan& p = (*e)->plan();
   int elided = 0;
   for (const Step& s : p.steps) {
     const OpKind k = p.graph.nodes[static_cast<size_t>(s.node)].kind;
@@ -140,7 +140,7 @@ TEST_CASE("shapes that are computed from shapes are constants") {
   const auto y = static_cast<ValueId>(g.values.size() - 1);
   g.nodes.push_back({.kind = OpKind::RESHAPE, .attrs = ReshapeAttrs{}, .inputs = {x, shape}, .outputs = {y}});
   g.outputs = {y};
-  auto e = Executor::create(model_of(g), {.input_shapes = {Shape{5, 3, 4}}});
+  auto e = GraphExecutor::create(model_of(g), {.input_shapes = {Shape{5, 3, 4}}});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   CHECK((*e)->plan().steps.size() == 1);
   const auto in = noise(60);
@@ -162,7 +162,7 @@ TEST_CASE("shapes that depend on data are found when the data is there") {
   const auto z = static_cast<ValueId>(g.values.size() - 1);
   g.nodes.push_back({.kind = OpKind::NEG, .attrs = NoAttrs{}, .inputs = {y}, .outputs = {z}});
   g.outputs = {z};
-  auto e = Executor::create(model_of(g), {});
+  auto e = GraphExecutor::create(model_of(g), {});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   const auto in = noise(12);
   for (const std::vector<int32_t>& s : {std::vector<int32_t>{3, 4}, {12, 1}, {2, -1}}) {
@@ -177,7 +177,7 @@ TEST_CASE("shapes that depend on data are found when the data is there") {
 }
 
 TEST_CASE("wrong inputs are refused by name") {
-  auto e = Executor::create(model_of(branches()), {});
+  auto e = GraphExecutor::create(model_of(branches()), {});
   REQUIRE(e.ok());
   const auto in = noise(256);
   CHECK((*e)->run({}).message() == "0 inputs given, the graph has 1");
@@ -209,10 +209,10 @@ TEST_CASE("WHILE keeps its state, IF takes its branch") {
   }
   g.nodes.push_back({.kind = OpKind::WHILE, .attrs = WhileAttrs{1, 2}, .inputs = {i, x}, .outputs = out});
   g.outputs = out;
-  Model m = model_of(g);
+  ModelData m = model_of(g);
   m.graphs.push_back(c.build());
   m.graphs.push_back(d.build());
-  auto e = Executor::create(m, {});
+  auto e = GraphExecutor::create(m, {});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   const int32_t start = 2;
   const std::vector<float> xs = {1.0f, 3.0f};
@@ -233,7 +233,7 @@ TEST_CASE("a graph that calls itself ends with an error") {
   const auto y = static_cast<ValueId>(g.values.size() - 1);
   g.nodes.push_back({.kind = OpKind::IF, .attrs = IfAttrs{0, 0}, .inputs = {p, p}, .outputs = {y}});
   g.outputs = {y};
-  auto e = Executor::create(model_of(g), {});
+  auto e = GraphExecutor::create(model_of(g), {});
   REQUIRE_MESSAGE(e.ok(), e.status().message());
   const uint8_t yes = 1;
   const ConstTensorView in = {&yes, DType::boolean, Shape{}, {}};
@@ -249,7 +249,7 @@ TEST_CASE("an operator that is not known is named") {
   g.nodes.push_back(
       {.kind = OpKind::UNKNOWN, .attrs = UnknownAttrs{31, "CALL"}, .inputs = {x}, .outputs = {1}});
   g.outputs = {1};
-  const auto e = Executor::create(model_of(g), {});
+  const auto e = GraphExecutor::create(model_of(g), {});
   REQUIRE(!e.ok());
   CHECK(e.status().message() == "UNKNOWN 'y': operator CALL (builtin 31) is not supported");
 }
@@ -260,7 +260,7 @@ TEST_CASE("a tap sees the inside of an operator once per run, and values still o
   const ValueId x = b.input("x", r.input());
   const ValueId h = test::lstm(b, x, r);
   b.output(b.op(OpKind::NEG, {h}), "y");
-  const Model m = model_of(b.build());
+  const ModelData m = model_of(b.build());
   struct Count : Tap {
     std::map<ValueId, int> values;
     std::map<std::pair<ValueId, size_t>, std::vector<float>> inner;
@@ -273,7 +273,7 @@ TEST_CASE("a tap sees the inside of an operator once per run, and values still o
   const auto in = noise(static_cast<size_t>(r.input().elements()));
   const ConstTensorView view_x = view(in, r.input());
   for (Backend backend : {Backend::reference, Backend::xnnpack}) {
-    auto e = Executor::create(m, {.backend = backend, .keep_values = true});
+    auto e = GraphExecutor::create(m, {.backend = backend, .keep_values = true});
     REQUIRE_MESSAGE(e.ok(), e.status().message());
     tap.values.clear();
     tap.inner.clear();

@@ -43,8 +43,8 @@ std::vector<std::byte> ones(const ConstTensorView& v) {
 }
 
 // One run on ones. Every output must have its bytes.
-Status run_once(const Model& m) {
-  OCTET_ASSIGN(const auto e, Executor::create(m));
+Status run_once(const ModelData& m) {
+  OCTET_ASSIGN(const auto e, GraphExecutor::create(m));
   if (e->plan().arena_bytes > largest_arena()) return {};
   std::vector<std::vector<std::byte>> data;
   std::vector<ConstTensorView> inputs;
@@ -59,7 +59,7 @@ Status run_once(const Model& m) {
   return {};
 }
 
-std::string operators_of(const Model& m) {
+std::string operators_of(const ModelData& m) {
   std::map<std::string, int> counts;
   for (const Graph& g : m.graphs)
     for (const Node& n : g.nodes)
@@ -175,7 +175,7 @@ TEST_CASE("real models: sums of integers that LiteRT's own tests give the answer
     const auto model = read_model(std::string(folder) + "/edge_cases/" + name);
     REQUIRE(model.ok());
     for (const Backend backend : {Backend::xnnpack, Backend::reference}) {
-      const auto e = Executor::create(**model, {.backend = backend, .input_shapes = {Shape{2}}});
+      const auto e = GraphExecutor::create(**model, {.backend = backend, .input_shapes = {Shape{2}}});
       REQUIRE_MESSAGE(e.ok(), e.status().message());
       ConstTensorView x = (*e)->input_info(0);
       const float real[] = {1, 3};

@@ -27,8 +27,8 @@ Value value(std::string name, DType dtype, Shape shape, Constant constant = {}) 
 }
 
 // FULLY_CONNECTED with int4 weights [2, 8] in blocks of 4.
-Model block_model(int64_t zero_point = 0, float first_scale = 0.5f) {
-  Model m;
+ModelData block_model(int64_t zero_point = 0, float first_scale = 0.5f) {
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   const ValueId x = g.add_value(value("x", DType::float32, Shape{1, 8}));
   Value w = value(
@@ -48,13 +48,13 @@ Model block_model(int64_t zero_point = 0, float first_scale = 0.5f) {
   return m;
 }
 
-std::vector<std::byte> bytes_of(const Model& m) {
+std::vector<std::byte> bytes_of(const ModelData& m) {
   auto bytes = serialize(m);
   REQUIRE_MESSAGE(bytes.ok(), bytes.status().message());
   return *std::move(bytes);
 }
 
-Result<std::shared_ptr<const Model>> parse(const std::vector<std::byte>& bytes) {
+Result<std::shared_ptr<const ModelData>> parse(const std::vector<std::byte>& bytes) {
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
   const std::span<const std::byte> view = *owner;
   return read_model(std::move(owner), view, "m");
@@ -124,7 +124,7 @@ TEST_CASE("blocks: scales lie behind the tensors of the graph, as halves") {
 }
 
 TEST_CASE("blocks: what is written is what was read") {
-  for (const Model& m : {block_model(), block_model(3), block_model(-8, 0.1f)}) {
+  for (const ModelData& m : {block_model(), block_model(3), block_model(-8, 0.1f)}) {
     const auto bytes = bytes_of(m);
     const auto again = parse(bytes);
     REQUIRE_MESSAGE(again.ok(), again.status().message());
@@ -133,7 +133,7 @@ TEST_CASE("blocks: what is written is what was read") {
     CHECK((*again)->main().values.size() == 3);
     CHECK(bytes_of(**again) == bytes);
   }
-  Model circle = block_model();
+  ModelData circle = block_model();
   circle.format = Format::circle;
   CHECK(serialize(circle).status().message() ==
         "tensor 'w': only .tflite files can hold blockwise quantization");
@@ -186,7 +186,7 @@ TEST_CASE("blocks: a file can lie about everything") {
 }
 
 TEST_CASE("blocks: a model that does not hold together is not written") {
-  Model m = block_model();
+  ModelData m = block_model();
   m.main().value(1).quant = Quantization::blockwise(4, {{1, 0}, {1, 0}, {1, 0}});
   CHECK_EQ(validate(m).message(), "tensor 'w': has 3 scales for blocks of 4 of shape 2x8");
   m.main().value(1).quant = Quantization::blockwise(5, {{1, 0}, {1, 0}, {1, 0}});

@@ -28,8 +28,8 @@ Node call(int32_t graph, std::vector<ValueId> in, std::vector<ValueId> out) {
 }
 
 // main: z = twice(exp(x)); graph 1, twice: b = (a + a) + 1
-Model model() {
-  Model m;
+ModelData model() {
+  ModelData m;
   m.graphs.resize(2);
   const Shape shape{2};
   Graph &g = m.graphs[0], &f = m.graphs[1];
@@ -48,8 +48,8 @@ Model model() {
   return m;
 }
 
-std::string refusal(const std::function<void(Model&)>& damage) {
-  Model m = model();
+std::string refusal(const std::function<void(ModelData&)>& damage) {
+  ModelData m = model();
   damage(m);
   const Status s = inline_composites(m);
   return s.ok() ? "fine" : s.message();
@@ -58,7 +58,7 @@ std::string refusal(const std::function<void(Model&)>& damage) {
 }  // namespace
 
 TEST_CASE("a composite operator becomes the operators of its graph") {
-  Model m = model();
+  ModelData m = model();
   REQUIRE(inline_composites(m).ok());
   const Graph& g = m.main();
   REQUIRE(g.nodes.size() == 3);
@@ -73,7 +73,7 @@ TEST_CASE("a composite operator becomes the operators of its graph") {
 }
 
 TEST_CASE("composite operators inside of composite operators") {
-  Model m = model();
+  ModelData m = model();
   m.graphs.push_back(m.graphs[1]);
   // graph 1 is now: sum = twice(a), b = sum + 1
   m.graphs[1].nodes[0] = call(2, {0}, {1});
@@ -83,19 +83,20 @@ TEST_CASE("composite operators inside of composite operators") {
 }
 
 TEST_CASE("composite operators that are refused") {
-  CHECK_EQ(refusal([](Model&) {}), "fine");
-  CHECK_EQ(refusal([](Model& m) { std::get<UnknownAttrs>(m.graphs[0].nodes[1].attrs).decomposition = 2; }),
-           "composite operator 'twice': graph 2 does not exist (there are 2)");
-  CHECK_EQ(refusal([](Model& m) { m.graphs[1].nodes[0] = call(1, {0}, {1}); }),
+  CHECK_EQ(refusal([](ModelData&) {}), "fine");
+  CHECK_EQ(
+      refusal([](ModelData& m) { std::get<UnknownAttrs>(m.graphs[0].nodes[1].attrs).decomposition = 2; }),
+      "composite operator 'twice': graph 2 does not exist (there are 2)");
+  CHECK_EQ(refusal([](ModelData& m) { m.graphs[1].nodes[0] = call(1, {0}, {1}); }),
            "composite operator 'twice': contains itself");
-  CHECK_EQ(refusal([](Model& m) { m.graphs[0].nodes[1].inputs = {1, 1}; }),
+  CHECK_EQ(refusal([](ModelData& m) { m.graphs[0].nodes[1].inputs = {1, 1}; }),
            "composite operator 'twice': has 2 inputs and 1 outputs, its graph 1 and 1");
-  CHECK_EQ(refusal([](Model& m) { m.graphs[1].outputs = {0}; }),
+  CHECK_EQ(refusal([](ModelData& m) { m.graphs[1].outputs = {0}; }),
            "composite operator 'twice': output 'z' is an input, a constant or another output");
-  CHECK_EQ(refusal([](Model& m) { m.graphs[1].values[3].dtype = DType::int8; }),
+  CHECK_EQ(refusal([](ModelData& m) { m.graphs[1].values[3].dtype = DType::int8; }),
            "composite operator 'twice': output 'z' is float32, that of its graph int8");
   // 2^30 operators out of thirty.
-  const std::string bomb = refusal([](Model& m) {
+  const std::string bomb = refusal([](ModelData& m) {
     const Graph last = m.graphs[1];
     for (int32_t i = 2; i < 31; ++i) {
       m.graphs.push_back(last);
@@ -107,7 +108,7 @@ TEST_CASE("composite operators that are refused") {
 
 TEST_CASE("a composite operator in a file") {
   // The second operator of the main graph, RELU, made into a call of graph 1.
-  Model m = model();
+  ModelData m = model();
   m.graphs[0].nodes[1] = op(OpKind::RELU, NoAttrs{}, {1}, {2});
   auto bytes = *serialize(m);
   RawTable root = RawTable::root(bytes);

@@ -213,7 +213,7 @@ TEST_CASE("read errors: operators out of order are put in order") {
 }
 
 TEST_CASE("read errors: names from a file cannot break a line or a terminal") {
-  Model m = test::rich_model();
+  ModelData m = test::rich_model();
   m.main().values[1].name = "a\nb\x1b[31m\xff\xc2\x9b\xc3\xa9";
   auto bytes = *serialize(m);
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes);

@@ -12,7 +12,7 @@ using test::diff;
 
 namespace {
 
-Result<std::shared_ptr<const Model>> read_back(const Model& m) {
+Result<std::shared_ptr<const ModelData>> read_back(const ModelData& m) {
   auto bytes = serialize(m);
   if (!bytes.ok()) return std::move(bytes).status();
   auto owner = std::make_shared<const std::vector<std::byte>>(*std::move(bytes));
@@ -21,7 +21,7 @@ Result<std::shared_ptr<const Model>> read_back(const Model& m) {
 }
 
 // Why `m` does not survive being written and read, or "".
-std::string round_trip(const Model& m) {
+std::string round_trip(const ModelData& m) {
   const auto back = read_back(m);
   return back.ok() ? diff(m, **back) : back.status().message();
 }
@@ -30,13 +30,13 @@ std::string round_trip(const Model& m) {
 
 TEST_CASE("round trip: everything the format can say") {
   for (const Format format : {Format::tflite, Format::circle}) {
-    const Model m = test::rich_model(format);
+    const ModelData m = test::rich_model(format);
     CHECK_EQ(round_trip(m), "");
   }
 }
 
 TEST_CASE("a graph input that is marked as a variable is read as an input") {
-  Model m = test::runnable_model();
+  ModelData m = test::runnable_model();
   m.main().value(m.main().inputs[0]).is_variable = true;
   const auto back = read_back(m);
   REQUIRE_MESSAGE(back.ok(), back.status().message());
@@ -47,13 +47,13 @@ TEST_CASE("a graph input that is marked as a variable is read as an input") {
 }
 
 TEST_CASE("round trip: from .tflite to .circle and back") {
-  const Model original = test::rich_model();
-  Model m = original;
+  const ModelData original = test::rich_model();
+  ModelData m = original;
   m.format = Format::circle;
   const auto circle = read_back(m);
   REQUIRE_MESSAGE(circle.ok(), circle.status().message());
   CHECK((*circle)->format == Format::circle);
-  Model again = **circle;
+  ModelData again = **circle;
   again.format = Format::tflite;
   const auto tflite = read_back(again);
   REQUIRE_MESSAGE(tflite.ok(), tflite.status().message());
@@ -131,7 +131,7 @@ TEST_CASE("round trip: options that are not at their defaults") {
   };
   for (const auto& [kind, attrs] : rows) {
     CAPTURE(name_of(kind));
-    Model m = test::single_op_model(kind);
+    ModelData m = test::single_op_model(kind);
     m.main().nodes[0].attrs = attrs;
     CHECK_EQ(round_trip(m), "");
   }
@@ -139,14 +139,14 @@ TEST_CASE("round trip: options that are not at their defaults") {
 
 TEST_CASE(
     "round trip: the same model gives the same bytes, and constants that share storage share a buffer") {
-  Model m = test::rich_model();
+  ModelData m = test::rich_model();
   const auto once = serialize(m), twice = serialize(m);
   REQUIRE(once.ok());
   REQUIRE(twice.ok());
   CHECK(*once == *twice);
 
   const Constant weights = Constant::of(std::vector<float>(1000, 1.0f));
-  Model shared;
+  ModelData shared;
   Graph& g = shared.graphs.emplace_back();
   const ValueId a = test::add_value(g, "a", DType::float32, {1000}, weights);
   const ValueId b = test::add_value(g, "b", DType::float32, {1000}, weights);
@@ -178,11 +178,11 @@ TEST_CASE("round trip: every model at hand, in its own format and through the ot
     CAPTURE(path);
     ++models;
     CHECK_EQ(round_trip(**model), "");
-    Model other = **model;
+    ModelData other = **model;
     other.format = other.format == Format::tflite ? Format::circle : Format::tflite;
     const auto converted = read_back(other);
     REQUIRE_MESSAGE(converted.ok(), converted.status().message());
-    Model back = **converted;
+    ModelData back = **converted;
     back.format = (*model)->format;
     CHECK_EQ(diff(**model, back), "");
     CHECK_EQ(round_trip(back), "");

@@ -61,7 +61,7 @@ std::string refusal(const std::function<void(Sparsity&)>& damage, size_t stored 
   return dense.ok() ? "fine" : dense.status().message();
 }
 
-Result<std::shared_ptr<const Model>> parse(const std::vector<std::byte>& bytes) {
+Result<std::shared_ptr<const ModelData>> parse(const std::vector<std::byte>& bytes) {
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
   const std::span<const std::byte> view = *owner;
   return read_model(std::move(owner), view, "m");

@@ -14,13 +14,13 @@ namespace slot = test::slot;
 
 namespace {
 
-std::vector<std::byte> bytes_of(const Model& m) {
+std::vector<std::byte> bytes_of(const ModelData& m) {
   auto bytes = serialize(m);
   REQUIRE_MESSAGE(bytes.ok(), bytes.status().message());
   return *std::move(bytes);
 }
 
-Result<std::shared_ptr<const Model>> parse(const std::vector<std::byte>& bytes) {
+Result<std::shared_ptr<const ModelData>> parse(const std::vector<std::byte>& bytes) {
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
   const std::span<const std::byte> view = *owner;
   return read_model(std::move(owner), view, "memory");
@@ -198,7 +198,7 @@ TEST_CASE("wire: tensors") {
 
 TEST_CASE("wire: the result of an integer addition is no float32, whatever the file says") {
   auto model = [](OpKind kind, Attrs attrs, Quantization q, DType second = DType::int8) {
-    Model m;
+    ModelData m;
     Graph& g = m.graphs.emplace_back();
     const ValueId a = test::add_value(g, "a", DType::int8, {2}), b = test::add_value(g, "b", second, {2});
     g.value(a).quant = g.value(b).quant = Quantization::per_tensor({0.5f, 3});
@@ -229,7 +229,7 @@ TEST_CASE("wire: the result of an integer addition is no float32, whatever the f
 }
 
 TEST_CASE("wire: the quantized axis") {
-  Model m;
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   const ValueId w = test::add_value(g, "w", DType::int8, {1, 2, 2}, Constant::of(std::vector<int8_t>(4, 1)));
   g.value(w).quant = Quantization::per_channel(2, {{0.5f, 0}, {0.25f, 0}});
@@ -283,7 +283,7 @@ TEST_CASE("wire: operators") {
 }
 
 TEST_CASE("wire: operator codes are not repeated, and differ by code, version and custom name") {
-  Model m = test::single_op_model(OpKind::RELU);
+  ModelData m = test::single_op_model(OpKind::RELU);
   Graph& g = m.main();
   ValueId last = g.outputs[0];
   auto add = [&](OpKind kind, Attrs attrs, int version) {
@@ -329,7 +329,7 @@ TEST_CASE("wire: the number of each operator's options") {
   CHECK(std::size(kOptionNumbers) == kOpKindCount);
   for (const auto& [kind, number] : kOptionNumbers) {
     CAPTURE(name_of(kind));
-    Model m = test::single_op_model(kind);
+    ModelData m = test::single_op_model(kind);
     if (auto* cast = std::get_if<CastAttrs>(&m.main().nodes[0].attrs)) cast->has_types = true;
     auto bytes = bytes_of(m);
     const RawTable op =
@@ -350,7 +350,7 @@ TEST_CASE("wire: signatures hold tensor numbers, the model holds positions") {
 }
 
 TEST_CASE("wire: a buffer behind the FlatBuffer") {
-  const Model original = test::rich_model();
+  const ModelData original = test::rich_model();
   auto bytes = bytes_of(original);
   RawTable root = RawTable::root(bytes);
   const RawTable w = root.element(slot::model_graphs, 0).element(slot::graph_tensors, 1);

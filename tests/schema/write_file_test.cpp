@@ -42,7 +42,7 @@ TEST_CASE("write: a file, and over a file that is being read") {
   const Folder folder;
   const std::string path = folder / "m.tflite";
   REQUIRE(test::rich_model().save(path).ok());
-  const auto model = Model::load(path);
+  const auto model = ModelData::load(path);
   REQUIRE_MESSAGE(model.ok(), model.status().message());
   CHECK_EQ(test::diff(test::rich_model(), **model), "");
   CHECK((*model)->path == path);
@@ -61,7 +61,7 @@ TEST_CASE("write: permissions and links of the old file are kept") {
   fs::create_symlink("m.tflite", link);
   REQUIRE(test::runnable_model().save(link).ok());
   CHECK(fs::is_symlink(link));
-  CHECK_EQ(test::diff(test::runnable_model(), **Model::load(path)), "");
+  CHECK_EQ(test::diff(test::runnable_model(), **ModelData::load(path)), "");
   struct stat info{};
   REQUIRE(::stat(path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0640);
@@ -106,7 +106,7 @@ TEST_CASE("write: what goes wrong leaves no trace") {
 }
 
 TEST_CASE("write: what the format cannot hold") {
-  Model m = test::runnable_model();
+  ModelData m = test::runnable_model();
   m.main().nodes[1].attrs = BinaryAttrs{Activation::clamp(0, 3), true};
   CHECK_EQ(serialize(m).status().message(),
            "ADD 'sum': has a fused clamp to [0, 3], which the file format cannot express");

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "runtime/rewrite/evaluate.hpp"
+#include "graph/evaluate.hpp"
 
 namespace octet::test {
 

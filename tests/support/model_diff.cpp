@@ -60,7 +60,7 @@ std::string diff(const Graph& a, const Graph& b) {
 
 }  // namespace
 
-std::string diff(const Model& a, const Model& b) {
+std::string diff(const ModelData& a, const ModelData& b) {
   if (a.format != b.format) return "format";
   if (a.description != b.description)
     return fmt::format("description: '{}' and '{}'", a.description, b.description);

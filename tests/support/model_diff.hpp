@@ -9,8 +9,8 @@ namespace octet::test {
 
 // The first difference in words, or "" when both models say the same: everything but `path`, `file_bytes`,
 // `notes`, where constants live, and the names of source operators.
-std::string diff(const Model& a, const Model& b);
-inline bool equal(const Model& a, const Model& b) {
+std::string diff(const ModelData& a, const ModelData& b);
+inline bool equal(const ModelData& a, const ModelData& b) {
   return diff(a, b).empty();
 }
 

@@ -35,7 +35,7 @@ Sparsity blocks_of_2x2() {
 }
 
 std::vector<std::byte> sparse_model(const Sparsity& sparsity, IndexWidth width) {
-  Model m;
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   const Shape shape{4, 4};
   const ValueId x = add_value(g, "x", DType::float32, shape);

@@ -45,8 +45,8 @@ ValueId add_value(Graph& g, std::string name, DType dtype, Shape shape, Constant
   return g.add_value(std::move(v));
 }
 
-Model rich_model(Format format) {
-  Model m;
+ModelData rich_model(Format format) {
+  ModelData m;
   m.format = format;
   m.description = "all that the format can say";
   m.metadata.emplace_back("note", Constant::of(std::vector<uint8_t>{1, 2, 3}));
@@ -100,8 +100,8 @@ Model rich_model(Format format) {
   return m;
 }
 
-Model single_op_model(OpKind kind) {
-  Model m;
+ModelData single_op_model(OpKind kind) {
+  ModelData m;
   if (builtin_code_of(kind) < 0) m.format = Format::circle;
   Graph& g = m.graphs.emplace_back();
   const ValueId in = add_value(g, "in", DType::float32, {1, 2, 2, 1});
@@ -127,8 +127,8 @@ Model single_op_model(OpKind kind) {
   return m;
 }
 
-Model runnable_model() {
-  Model m;
+ModelData runnable_model() {
+  ModelData m;
   Graph& g = m.graphs.emplace_back();
   g.name = "main";
   const ValueId x = add_value(g, "x", DType::float32, {1, 4, 4, 2});

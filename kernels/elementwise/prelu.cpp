@@ -1,0 +1,37 @@
+// PRELU: x where x >= 0, else alpha * x, with alpha broadcast to x.
+#include <fmt/format.h>
+
+#include "kernels/elementwise/binary.hpp"
+#include "kernels/infer.hpp"
+
+namespace octet {
+namespace {
+
+Result<InferredShapes> infer(const NodeDesc& n) {
+  OCTET_ASSIGN(InferredShapes s, infer_broadcast(n));
+  if (!(s.shapes[0] == n.in[0].shape))
+    return Status::corrupt(fmt::format("alpha of shape {} does not broadcast to {}",
+                                       n.in[1].shape.to_string(), n.in[0].shape.to_string()));
+  return s;
+}
+
+}  // namespace
+
+const OpSpec& spec_PRELU() {
+  static const OpSpec spec = [] {
+    OpSpec s;
+    s.kind = OpKind::PRELU;
+    s.inputs = {2, 2};
+    s.infer = infer;
+    s.reference = {"reference", binary_reference};
+    s.fast = {
+        {"octet", binary_table_octet}, {"octet", binary_quantized_octet}, {"octet", binary_plain_octet}};
+    s.quant = QuantRule::of({activation()}, {activation()});
+    s.sharing = Sharing::in_place;
+    s.notes = "alpha of any shape that broadcasts";
+    return s;
+  }();
+  return spec;
+}
+
+}  // namespace octet

@@ -1,0 +1,19 @@
+#include "quant/passes/round_once.hpp"
+
+#include <array>
+
+namespace octet {
+
+Result<FusionReport> round_once(Graph& g) {
+  FusionReport report;
+  // One rule after the other: what needs 16 bits is known by its operators, and pairs before what is alone.
+  for (const std::span<const Rule> table : {wide_rules(), channel_rules()})
+    for (const Rule& rule : table) {
+      const std::array alone = {std::span(&rule, 1)};
+      OCTET_ASSIGN(const FusionReport fired, rewrite(g, alone));
+      report.append(fired);
+    }
+  return report;
+}
+
+}  // namespace octet
