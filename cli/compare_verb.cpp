@@ -10,7 +10,7 @@
 namespace octet {
 namespace {
 
-struct Args {
+struct CompareArgs {
   std::string a, b;
   std::vector<std::string> files;
   bool layers = false;
@@ -18,7 +18,7 @@ struct Args {
   DataArgs data;
 };
 
-Status run(const Args& args, Context& context) {
+Status run_compare(const CompareArgs& args, Context& context) {
   auto options = args.data.options();
   if (!options.ok()) return context.misuse(options.status().message());
   OCTET_ASSIGN(const ModelPtr a, load_model(args.a));
@@ -53,7 +53,7 @@ Status run(const Args& args, Context& context) {
 }  // namespace
 
 Action add_compare(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<CompareArgs>();
   app.add_option("A", args->a, "The model that is right")->required();
   app.add_option("B", args->b, "The model to judge")->required();
   add_files_option(app, "-d,--data", args->files);
@@ -65,7 +65,7 @@ Action add_compare(CLI::App& app) {
       "SQNR: signal to quantization noise ratio, 10 log10(sum a^2 / sum (a - b)^2); 200 dB stands for "
       "equality.\n"
       "JSON: outputs[{name, sqnr_db, cosine, max_abs, mean_abs, mismatch}], layers[{the same}]");
-  return [args](Context& context) { return run(*args, context); };
+  return [args](Context& context) { return run_compare(*args, context); };
 }
 
 }  // namespace octet

@@ -7,7 +7,7 @@
 namespace octet {
 namespace {
 
-struct Args {
+struct EvaluateArgs {
   std::string model, labels, against;
   std::vector<std::string> files;
   LabelOptions label_options;
@@ -23,7 +23,7 @@ std::string percent(const std::optional<double>& v) {
   return v ? fmt::format("{:.2f} %", *v * 100) : "-";
 }
 
-Status evaluate(const Args& args, Context& context) {
+Status evaluate(const EvaluateArgs& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
   if (args.files.empty()) return context.misuse("--data is needed");
@@ -62,7 +62,7 @@ Status evaluate(const Args& args, Context& context) {
 }  // namespace
 
 Action add_evaluate(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<EvaluateArgs>();
   add_model_option(app, args->model);
   add_files_option(app, "-d,--data", args->files);
   app.add_option(

@@ -12,7 +12,7 @@
 namespace octet {
 namespace {
 
-struct Args {
+struct InspectArgs {
   std::string model;
   bool tensors = false;
   std::vector<std::string> resize;
@@ -31,7 +31,7 @@ struct Planned {
   std::string error;
 };
 
-Planned plan_of(const ModelData& model, const Args& args) {
+Planned plan_of(const ModelData& model, const InspectArgs& args) {
   Planned p;
   const EntryPoint entry = *entry_point(model, "");
   auto inputs = resized_inputs(model, entry, args.resize);
@@ -111,7 +111,7 @@ std::string quant_text(const Quantization& q) {
 
 class Inspector {
  public:
-  Inspector(const Args& args, const ModelData& model)
+  Inspector(const InspectArgs& args, const ModelData& model)
       : args_(args),
         model_(model),
         g_(model.main()),
@@ -295,7 +295,7 @@ class Inspector {
     return entry;
   }
 
-  const Args& args_;
+  const InspectArgs& args_;
   const ModelData& model_;
   const Graph& g_;
   Planned planned_;
@@ -306,7 +306,7 @@ class Inspector {
 }  // namespace
 
 Action add_inspect(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<InspectArgs>();
   add_model_option(app, args->model);
   app.add_flag("--tensors", args->tensors, "List the tensors too");
   app.add_option("--resize-input", args->resize, "New shape of an input: NAME=1x128x128x3, or just the shape")

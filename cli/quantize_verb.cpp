@@ -23,7 +23,7 @@ constexpr int64_t kEnoughToHoldOut = 320, kMeasured = 32;
 // How many times --max-drop tries again with more layers in float.
 constexpr int kMostRounds = 12;
 
-struct Args {
+struct QuantizeArgs {
   std::string model, output, stats, html, labels;
   std::vector<std::string> files;
   LabelOptions label_options;
@@ -36,7 +36,7 @@ struct Args {
 
 class Quantizer {
  public:
-  Quantizer(const Args& args, const DataOptions& data_options, Recipe recipe)
+  Quantizer(const QuantizeArgs& args, const DataOptions& data_options, Recipe recipe)
       : args_(args), data_options_(data_options), recipe_(std::move(recipe)) {}
 
   Result<QuantizeSummary> run() {
@@ -191,7 +191,7 @@ class Quantizer {
     return {};
   }
 
-  const Args& args_;
+  const QuantizeArgs& args_;
   const DataOptions& data_options_;
   Recipe recipe_;
   ModelPtr source_;
@@ -205,7 +205,7 @@ class Quantizer {
   QuantizeSummary summary_;
 };
 
-Status run(const Args& args, Context& context) {
+Status run_quantize(const QuantizeArgs& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
   data->refuse_nan = true;
@@ -232,7 +232,7 @@ Status run(const Args& args, Context& context) {
 }  // namespace
 
 Action add_quantize(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<QuantizeArgs>();
   app.add_option("MODEL", args->model, "A float .tflite or .circle file")->required();
   app.add_option("-o,--output", args->output, "The quantized model; .tflite or .circle")
       ->required()
@@ -262,7 +262,7 @@ Action add_quantize(CLI::App& app) {
       "sqnr_db, "
       "fusions{}, "
       "outputs[], layers[], findings[], seconds");
-  return [args](Context& context) { return run(*args, context); };
+  return [args](Context& context) { return run_quantize(*args, context); };
 }
 
 }  // namespace octet

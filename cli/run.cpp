@@ -13,7 +13,7 @@
 namespace octet {
 namespace {
 
-struct Args {
+struct RunVerbArgs {
   std::string model, output, labels, signature;
   std::vector<std::string> inputs, resize;
   DataArgs data;
@@ -48,7 +48,7 @@ struct Sink {
 
 class Runner {
  public:
-  Runner(const Args& args, Session& session, Context& context)
+  Runner(const RunVerbArgs& args, Session& session, Context& context)
       : args_(args), session_(session), json_(context.json) {}
 
   Status run() {
@@ -161,7 +161,7 @@ class Runner {
     if (json_) print_json(document_);
   }
 
-  const Args& args_;
+  const RunVerbArgs& args_;
   Session& session_;
   bool json_;
   std::vector<std::string> classes_;
@@ -169,7 +169,7 @@ class Runner {
   Json document_;
 };
 
-Status run(const Args& args, Context& context) {
+Status run_model(const RunVerbArgs& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
   OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
@@ -187,7 +187,7 @@ Status run(const Args& args, Context& context) {
 }  // namespace
 
 Action add_run(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<RunVerbArgs>();
   add_model_option(app, args->model);
   add_files_option(app, "-i,--input", args->inputs);
   app.add_option(
@@ -207,7 +207,7 @@ Action add_run(CLI::App& app) {
   add_exec_options(app, args->exec);
   add_data_options(app, args->data);
   app.footer("JSON: model, samples, outputs[{name, shape, dtype, file}]");
-  return [args](Context& context) { return run(*args, context); };
+  return [args](Context& context) { return run_model(*args, context); };
 }
 
 }  // namespace octet

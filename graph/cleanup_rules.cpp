@@ -17,13 +17,13 @@ constexpr std::array kReshape = {RESHAPE};
 constexpr std::array kViews = {RESHAPE, SQUEEZE, EXPAND_DIMS};
 constexpr std::array kTranspose = {TRANSPOSE};
 constexpr std::array kPads = {PAD, PADV2};
-constexpr std::array kArithmetic = {ADD, SUB, MUL, DIV};
+constexpr std::array kCleanupRulesArithmetic = {ADD, SUB, MUL, DIV};
 constexpr std::array kPools = {MAX_POOL_2D, AVERAGE_POOL_2D};
-constexpr std::array kConcat = {CONCATENATION};
+constexpr std::array kCleanupRulesConcat = {CONCATENATION};
 constexpr std::array kCast = {CAST};
 constexpr std::array kDequantize = {DEQUANTIZE};
 constexpr std::array kQuantize = {QUANTIZE};
-constexpr std::array kClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
+constexpr std::array kCleanupRulesClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 
 // The bytes of the output mean what the bytes of input `slot` mean.
 bool is_same(const Site& s, size_t slot) {
@@ -273,7 +273,7 @@ constexpr auto kAny = Rule::Types::any;
 constexpr auto kFree = Rule::Types::free;
 constexpr auto kShared = Rule::Between::shared;
 
-constexpr Rule kRules[] = {
+constexpr Rule kCleanupRules[] = {
     {"idle variable",
      "OP(variable) => OP(0)",
      {},
@@ -295,17 +295,17 @@ constexpr Rule kRules[] = {
     {"drop RESHAPE", "RESHAPE(same shape) =>", {}, kReshape, is_identity_reshape, bypass<0>, kAny},
     {"drop TRANSPOSE", "TRANSPOSE(0, 1, ...) =>", {}, kTranspose, is_identity_transpose, bypass<0>, kAny},
     {"drop PAD", "PAD(0...) =>", {}, kPads, is_empty_pad, bypass<0>, kAny},
-    {"drop x * 1, x + 0", "MUL(1)|ADD(0) =>", {}, kArithmetic, is_neutral_0, bypass<0>},
-    {"drop 1 * x, 0 + x", "MUL(1)|ADD(0) =>", {}, kArithmetic, is_neutral_1, bypass<1>},
+    {"drop x * 1, x + 0", "MUL(1)|ADD(0) =>", {}, kCleanupRulesArithmetic, is_neutral_0, bypass<0>},
+    {"drop 1 * x, 0 + x", "MUL(1)|ADD(0) =>", {}, kCleanupRulesArithmetic, is_neutral_1, bypass<1>},
     {"drop pool of 1x1", "POOL(1x1) =>", {}, kPools, is_pool_of_one, bypass<0>, kAny},
-    {"drop CONCATENATION", "CONCATENATION(x) =>", {}, kConcat, is_concat_of_one, bypass<0>, kAny},
+    {"drop CONCATENATION", "CONCATENATION(x) =>", {}, kCleanupRulesConcat, is_concat_of_one, bypass<0>, kAny},
     {"drop CAST", "CAST(same type) =>", {}, kCast, is_identity_cast, bypass<0>, kAny},
     {"chain of RESHAPE", "RESHAPE|SQUEEZE|EXPAND_DIMS -> RESHAPE => RESHAPE", kViews, kReshape, is_view_chain,
      skip_view, kAny, kShared},
     {"chain of TRANSPOSE", "TRANSPOSE -> TRANSPOSE => TRANSPOSE", kTranspose, kTranspose, is_transpose_chain,
      compose_transposes, kAny, kShared},
-    {"merge clamps", "MAXIMUM(const) -> MINIMUM(const) => RELU*", kClamps, kClamps, can_merge_clamps,
-     merge_clamps},
+    {"merge clamps", "MAXIMUM(const) -> MINIMUM(const) => RELU*", kCleanupRulesClamps, kCleanupRulesClamps,
+     can_merge_clamps, merge_clamps},
     {"DEQUANTIZE, QUANTIZE", "DEQUANTIZE -> QUANTIZE(same parameters) =>", kDequantize, kQuantize,
      is_round_trip, skip_round_trip, kFree, kShared},
 };
@@ -313,7 +313,7 @@ constexpr Rule kRules[] = {
 }  // namespace
 
 std::span<const Rule> cleanup_rules() {
-  return kRules;
+  return kCleanupRules;
 }
 
 }  // namespace octet

@@ -15,7 +15,7 @@ using enum OpKind;
 constexpr std::array kScales = {MUL, DIV};
 constexpr std::array kShifts = {ADD, SUB};
 constexpr std::array kActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1};
-constexpr std::array kClamps = {MINIMUM, MAXIMUM};
+constexpr std::array kFusionRulesClamps = {MINIMUM, MAXIMUM};
 constexpr std::array kActivated = {
     CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, CONV_3D, CONV_3D_TRANSPOSE, ADD, SUB, MUL,
     DIV,     MAX_POOL_2D,       AVERAGE_POOL_2D};
@@ -86,13 +86,13 @@ Status fold_before(Site& s) {
 
 // --- activations ---------------------------------------------------------------------------------------
 
-bool can_activate(const Site& s) {
+bool can_activate_fusion_rules(const Site& s) {
   const Activation* act = activation_of(s.producer().attrs);
   const auto c = clamp_op(s.graph(), s.consumer());
   return act != nullptr && c && c->x_slot == s.slot && tighten(*act, c->lo, c->hi).has_value();
 }
 
-Status activate(Site& s) {
+Status activate_fusion_rules(Site& s) {
   const auto c = clamp_op(s.graph(), s.consumer());
   Activation& act = *activation_of(s.ed.edit(s.producer_id).attrs);
   act = *tighten(act, c->lo, c->hi);
@@ -211,7 +211,7 @@ Status swap_shift_and_scale(Site& s) {
 
 // -------------------------------------------------------------------------------------------------------
 
-constexpr Rule kRules[] = {
+constexpr Rule kFusionRules[] = {
     {"scale into weights", "CONV -> MUL|DIV(const) => CONV", kLinearKinds, kScales, can_fold_after,
      fold_after},
     {"shift into bias", "CONV -> ADD|SUB(const) => CONV", kLinearKinds, kShifts, can_fold_after, fold_after},
@@ -219,10 +219,10 @@ constexpr Rule kRules[] = {
      fold_before},
     {"shift into next bias", "ADD|SUB(const) -> CONV(unpadded) => CONV", kShifts, kLinearKinds,
      can_fold_before, fold_before},
-    {"activation", "CONV|ADD|POOL -> RELU* => CONV|ADD|POOL(RELU*)", kActivated, kActivations, can_activate,
-     activate},
-    {"clamp", "CONV|ADD|POOL -> MINIMUM|MAXIMUM(const) => CONV|ADD|POOL(clamp)", kActivated, kClamps,
-     can_activate, activate},
+    {"activation", "CONV|ADD|POOL -> RELU* => CONV|ADD|POOL(RELU*)", kActivated, kActivations,
+     can_activate_fusion_rules, activate_fusion_rules},
+    {"clamp", "CONV|ADD|POOL -> MINIMUM|MAXIMUM(const) => CONV|ADD|POOL(clamp)", kActivated,
+     kFusionRulesClamps, can_activate_fusion_rules, activate_fusion_rules},
     {"merge scales", "MUL|DIV(const) -> MUL|DIV(const) => MUL", kScales, kScales, holds<merged_scales>,
      merge_scales},
     {"merge shifts", "ADD|SUB(const) -> ADD|SUB(const) => ADD", kShifts, kShifts, holds<merged_shifts>,
@@ -234,7 +234,7 @@ constexpr Rule kRules[] = {
 }  // namespace
 
 std::span<const Rule> fusion_rules() {
-  return kRules;
+  return kFusionRules;
 }
 
 }  // namespace octet

@@ -14,9 +14,9 @@ namespace {
 
 using enum OpKind;
 constexpr std::array kLayouts = {TRANSPOSE, RESHAPE};
-constexpr std::array kTranspose = {TRANSPOSE};
-constexpr std::array kArithmetic = {ADD, SUB, MUL, DIV};
-constexpr std::array kClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
+constexpr std::array kLayoutRulesTranspose = {TRANSPOSE};
+constexpr std::array kLayoutRulesArithmetic = {ADD, SUB, MUL, DIV};
+constexpr std::array kLayoutRulesClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 constexpr std::array kElementwise = {
     ADD,      SUB, MUL,  DIV,        RELU,   RELU6, RELU_N1_TO_1, RELU_0_TO_1, ABS,     NEG,
     EXP,      LOG, SQRT, RSQRT,      SQUARE, SIN,   COS,          FLOOR,       CEIL,    TANH,
@@ -182,7 +182,7 @@ bool can_reach_activation(const Site& s) {
   const NodeId source = source_of(s);
   if (source < 0) return false;
   const Node& n = s.ed.node(source);
-  const bool takes_activation = linear_form(n.kind) != nullptr || is_one_of(kArithmetic, n.kind);
+  const bool takes_activation = linear_form(n.kind) != nullptr || is_one_of(kLayoutRulesArithmetic, n.kind);
   const auto c = clamp_op(s.graph(), s.consumer());
   return takes_activation && c && c->x_slot == s.slot && can_move(s);
 }
@@ -291,16 +291,16 @@ Status move_gate(Site& s) {
 
 // -------------------------------------------------------------------------------------------------------
 
-constexpr Rule kRules[] = {
+constexpr Rule kLayoutRules[] = {
     {"arithmetic before layout",
-     "CONV -> TRANSPOSE|RESHAPE -> MUL(const) => CONV -> MUL -> TRANSPOSE|RESHAPE", kLayouts, kArithmetic,
-     can_reach_weights, move},
+     "CONV -> TRANSPOSE|RESHAPE -> MUL(const) => CONV -> MUL -> TRANSPOSE|RESHAPE", kLayouts,
+     kLayoutRulesArithmetic, can_reach_weights, move},
     {"activation before layout", "CONV -> TRANSPOSE|RESHAPE -> RELU => CONV -> RELU -> TRANSPOSE|RESHAPE",
-     kLayouts, kClamps, can_reach_activation, move},
-    {"TRANSPOSE past element-wise", "TRANSPOSE -> F -> TRANSPOSE => F -> TRANSPOSE -> TRANSPOSE", kTranspose,
-     kElementwise, can_meet, move},
+     kLayouts, kLayoutRulesClamps, can_reach_activation, move},
+    {"TRANSPOSE past element-wise", "TRANSPOSE -> F -> TRANSPOSE => F -> TRANSPOSE -> TRANSPOSE",
+     kLayoutRulesTranspose, kElementwise, can_meet, move},
     {"TRANSPOSE past reduction", "TRANSPOSE -> SUM(axis kept) -> TRANSPOSE => SUM -> TRANSPOSE -> TRANSPOSE",
-     kTranspose, kReductions, can_pass_reduction, pass_reduction},
+     kLayoutRulesTranspose, kReductions, can_pass_reduction, pass_reduction},
     {"TRANSPOSE past x * sigmoid(x)",
      "TRANSPOSE -> (LOGISTIC, MUL) -> TRANSPOSE => (LOGISTIC, MUL) -> TRANSPOSE -> TRANSPOSE", kGates, kMul,
      is_gate, move_gate},
@@ -309,7 +309,7 @@ constexpr Rule kRules[] = {
 }  // namespace
 
 std::span<const Rule> layout_rules() {
-  return kRules;
+  return kLayoutRules;
 }
 
 }  // namespace octet

@@ -12,12 +12,12 @@ namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kPads = {PAD, PADV2};
+constexpr std::array kLowerRulesPads = {PAD, PADV2};
 constexpr std::array kConvs = {CONV_2D, DEPTHWISE_CONV_2D};
 constexpr std::array kMaxPool = {MAX_POOL_2D};
-constexpr std::array kActivated = {CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV, ADD, SUB,
-                                   MUL};
-constexpr std::array kActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
+constexpr std::array kLowerRulesActivated = {
+    CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV, ADD, SUB, MUL};
+constexpr std::array kLowerRulesActivations = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 
 std::optional<Padding> explicit_padding(const Site& s) {
   const auto pad = pad_op(s.graph(), s.producer());
@@ -87,21 +87,21 @@ Status activate_integers(Site& s) {
   return {};
 }
 
-constexpr auto kAny = Rule::Types::any;
+constexpr auto kLowerRulesAny = Rule::Types::any;
 
-constexpr Rule kRules[] = {
-    {"pad inside", "PAD(0) -> CONV_2D(VALID) => CONV_2D(explicit)", kPads, kConvs, can_pad_conv, pad_inside,
-     kAny},
-    {"pad inside, max pool", "PADV2(lowest) -> MAX_POOL_2D(VALID) => MAX_POOL_2D(explicit)", kPads, kMaxPool,
-     can_pad_max_pool, pad_inside, kAny},
-    {"integer activation", "CONV_2D -> RELU|MINIMUM|MAXIMUM(same scale) => CONV_2D(clamp)", kActivated,
-     kActivations, can_activate_integers, activate_integers, kAny},
+constexpr Rule kLowerRules[] = {
+    {"pad inside", "PAD(0) -> CONV_2D(VALID) => CONV_2D(explicit)", kLowerRulesPads, kConvs, can_pad_conv,
+     pad_inside, kLowerRulesAny},
+    {"pad inside, max pool", "PADV2(lowest) -> MAX_POOL_2D(VALID) => MAX_POOL_2D(explicit)", kLowerRulesPads,
+     kMaxPool, can_pad_max_pool, pad_inside, kLowerRulesAny},
+    {"integer activation", "CONV_2D -> RELU|MINIMUM|MAXIMUM(same scale) => CONV_2D(clamp)",
+     kLowerRulesActivated, kLowerRulesActivations, can_activate_integers, activate_integers, kLowerRulesAny},
 };
 
 }  // namespace
 
 std::span<const Rule> lower_rules() {
-  return kRules;
+  return kLowerRules;
 }
 
 }  // namespace octet

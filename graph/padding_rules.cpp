@@ -8,9 +8,9 @@ namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kPads = {PAD, PADV2};
-constexpr std::array kConvs = {CONV_2D, DEPTHWISE_CONV_2D, CONV_3D};
-constexpr std::array kMaxPool = {MAX_POOL_2D};
+constexpr std::array kPaddingRulesPads = {PAD, PADV2};
+constexpr std::array kPaddingRulesConvs = {CONV_2D, DEPTHWISE_CONV_2D, CONV_3D};
+constexpr std::array kPaddingRulesMaxPool = {MAX_POOL_2D};
 
 // TFLite puts the odd row of SAME padding behind, so a symmetric pad of a strided window is often not SAME.
 bool pads_like_same(const Site& s, const PadOp& pad) {
@@ -20,12 +20,12 @@ bool pads_like_same(const Site& s, const PadOp& pad) {
   return same_padding_equals(s.value(s.producer().inputs[0]), s.output(), pad, *window);
 }
 
-bool can_pad_conv(const Site& s) {
+bool can_pad_conv_padding_rules(const Site& s) {
   const auto pad = pad_op(s.graph(), s.producer());
   return pad && pad->fill == 0 && pads_like_same(s, *pad);
 }
 
-bool can_pad_max_pool(const Site& s) {
+bool can_pad_max_pool_padding_rules(const Site& s) {
   const auto pad = pad_op(s.graph(), s.producer());
   return pad && pads_like_same(s, *pad) &&
          never_below(s.graph(), s.ed.producer(s.producer().inputs[0]), pad->fill);
@@ -39,16 +39,17 @@ Status pad_as_same(Site& s) {
   return {};
 }
 
-constexpr Rule kRules[] = {
-    {"pad as SAME", "PAD(0) -> CONV(VALID) => CONV(SAME)", kPads, kConvs, can_pad_conv, pad_as_same},
-    {"pad as SAME, max pool", "PAD -> MAX_POOL_2D(VALID) => MAX_POOL_2D(SAME)", kPads, kMaxPool,
-     can_pad_max_pool, pad_as_same},
+constexpr Rule kPaddingRules[] = {
+    {"pad as SAME", "PAD(0) -> CONV(VALID) => CONV(SAME)", kPaddingRulesPads, kPaddingRulesConvs,
+     can_pad_conv_padding_rules, pad_as_same},
+    {"pad as SAME, max pool", "PAD -> MAX_POOL_2D(VALID) => MAX_POOL_2D(SAME)", kPaddingRulesPads,
+     kPaddingRulesMaxPool, can_pad_max_pool_padding_rules, pad_as_same},
 };
 
 }  // namespace
 
 std::span<const Rule> padding_rules() {
-  return kRules;
+  return kPaddingRules;
 }
 
 }  // namespace octet

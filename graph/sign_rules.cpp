@@ -14,8 +14,8 @@ namespace {
 using enum OpKind;
 constexpr std::array kMagnitudes = {RELU, ABS};
 constexpr std::array kSign = {SIGN};
-constexpr std::array kMul = {MUL};
-constexpr std::array kTranspose = {TRANSPOSE};
+constexpr std::array kSignRulesMul = {MUL};
+constexpr std::array kSignRulesTranspose = {TRANSPOSE};
 
 bool is_even_power(const Graph& g, const Node& n) {
   const auto e = n.inputs.size() == 2 ? scalar_of(g.value(n.inputs[1])) : std::nullopt;
@@ -110,13 +110,13 @@ Status read_twin(Site& s) {
   return {};
 }
 
-constexpr Rule kRules[] = {
+constexpr Rule kSignRules[] = {
     {"drop RELU, ABS", "RELU|ABS(x >= 0) =>", {}, kMagnitudes, is_needless, skip},
-    {"sign times magnitude", "SIGN(x) -> MUL(|x|) => x", kSign, kMul, is_sign_of, take_signed},
+    {"sign times magnitude", "SIGN(x) -> MUL(|x|) => x", kSign, kSignRulesMul, is_sign_of, take_signed},
     {"the same TRANSPOSE twice",
      "TRANSPOSE, TRANSPOSE => TRANSPOSE",
      {},
-     kTranspose,
+     kSignRulesTranspose,
      has_twin,
      read_twin,
      Rule::Types::any},
@@ -125,7 +125,7 @@ constexpr Rule kRules[] = {
 }  // namespace
 
 std::span<const Rule> sign_rules() {
-  return kRules;
+  return kSignRules;
 }
 
 }  // namespace octet

@@ -69,7 +69,7 @@ const char* octet_version(void) {
 int octet_model_load(const char* path, octet_model** model, char* error, size_t error_size) {
   *model = nullptr;
   return guarded(error, error_size, [&]() -> Status {
-    OCTET_ASSIGN(auto loaded, octet::Model::load(path));
+    OCTET_ASSIGN(auto loaded, octet::ModelData::load(path));
     *model = new octet_model{std::move(loaded)};
     return {};
   });

@@ -5,7 +5,7 @@ use_ccache() {
   command -v ccache >/dev/null || return 0
   # Meson finds ccache by itself; this lets checkouts and build folders share what they compiled.
   # Depend mode: without a run of the preprocessor before each compilation.
-  export CCACHE_DEPEND=1 CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
+  export CCACHE_DEPEND=1 CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-time_macros}
 }
 
 # configure DIR TARGET [MESON OPTIONS...]: sets the folder up, or anew when the dependencies moved: Meson

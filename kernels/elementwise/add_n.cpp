@@ -11,7 +11,7 @@
 namespace octet {
 namespace {
 
-constexpr size_t kBlock = 256;
+constexpr size_t kAddNBlock = 256;
 
 Result<InferredShapes> infer(const NodeDesc& n) {
   for (const TensorDesc& t : n.in)
@@ -26,9 +26,9 @@ template <class T, class Acc, class Load, class Finish>
 std::unique_ptr<Kernel> sum_kernel(size_t n, size_t inputs, Load load, Finish finish) {
   return make_kernel([=](const RunArgs& args) -> Status {
     args.pool.for_range(n, 8192, [&](size_t begin, size_t end) {
-      std::array<Acc, kBlock> acc;
-      for (size_t first = begin; first < end; first += kBlock) {
-        const size_t count = std::min(kBlock, end - first);
+      std::array<Acc, kAddNBlock> acc;
+      for (size_t first = begin; first < end; first += kAddNBlock) {
+        const size_t count = std::min(kAddNBlock, end - first);
         acc.fill(Acc{0});
         for (size_t k = 0; k < inputs; ++k) {
           const T* x = static_cast<const T*>(args.in[k]) + first;
@@ -91,10 +91,10 @@ std::unique_ptr<Kernel> byte_kernel(size_t n, const std::vector<Affine>& from, c
   const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zero_point);
   return make_kernel([=](const RunArgs& args) -> Status {
     args.pool.for_range(n, 32768, [&](size_t begin, size_t end) {
-      std::array<float, kBlock> sums;
+      std::array<float, kAddNBlock> sums;
       float* acc = sums.data();
-      for (size_t first = begin; first < end; first += kBlock) {
-        const size_t count = std::min(kBlock, end - first);
+      for (size_t first = begin; first < end; first += kAddNBlock) {
+        const size_t count = std::min(kAddNBlock, end - first);
         sums.fill(0);
         for (size_t k = 0; k < terms.size(); ++k) {
           const T* x = static_cast<const T*>(args.in[k]) + first;

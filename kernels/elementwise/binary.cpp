@@ -62,7 +62,7 @@ bool is_clamp(const Activation& act) {
 
 namespace {
 
-constexpr size_t kGrain = 2048;
+constexpr size_t kBinaryGrain = 2048;
 
 double activate(const Activation& act, double x) {
   if (act.none()) return x;
@@ -119,7 +119,7 @@ std::unique_ptr<Kernel> zip_kernel(const NodeDesc& n, F f) {  // out = f(a, b, b
     const T *a = static_cast<const T*>(args.in[0]), *b = static_cast<const T*>(args.in[1]);
     T* out = static_cast<T*>(args.out[0]);
     std::atomic<bool> any_bad = false;
-    args.pool.for_range(plan.elements(), kGrain, [&](size_t begin, size_t end) {
+    args.pool.for_range(plan.elements(), kBinaryGrain, [&](size_t begin, size_t end) {
       bool bad = false;
       plan.for_each(begin, end, [&](size_t i, const auto& at) { out[i] = f(a[at[0]], b[at[1]], bad); });
       if (bad) any_bad = true;
@@ -145,7 +145,7 @@ KernelResult pow_float_exponent(const NodeDesc& n) {
       const T* x = static_cast<const T*>(args.in[0]);
       const auto* exponent = static_cast<const float*>(args.in[1]);
       T* out = static_cast<T*>(args.out[0]);
-      args.pool.for_range(plan.elements(), kGrain, [&](size_t begin, size_t end) {
+      args.pool.for_range(plan.elements(), kBinaryGrain, [&](size_t begin, size_t end) {
         plan.for_each(begin, end, [&](size_t i, const auto& at) {
           const double e = static_cast<double>(exponent[at[1]]);
           out[i] = quantize<T>(std::pow(dequantize(x[at[0]], from), e), to);

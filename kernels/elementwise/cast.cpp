@@ -10,10 +10,10 @@
 namespace octet {
 namespace {
 
-constexpr size_t kBlock = 256;
+constexpr size_t kCastBlock = 256;
 
-using Integers = std::array<int64_t, kBlock>;
-using Reals = std::array<double, kBlock>;
+using Integers = std::array<int64_t, kCastBlock>;
+using Reals = std::array<double, kCastBlock>;
 
 float bfloat16_to_float(uint16_t b) {
   const uint32_t bits = static_cast<uint32_t>(b) << 16;
@@ -116,7 +116,7 @@ Side real_side() {
           }};
 }
 
-struct Complex {
+struct ComplexPair {
   float real, imaginary;
 };
 
@@ -141,8 +141,8 @@ std::optional<Side> side_of(DType t) {
       return real_side<uint16_t, [](uint16_t x) { return bfloat16_to_float(x); },
                        [](double x) { return float_to_bfloat16(static_cast<float>(x)); }>();
     case DType::complex64:
-      return real_side<Complex, [](Complex x) { return x.real; },
-                       [](double x) { return Complex{static_cast<float>(x), 0}; }>();
+      return real_side<ComplexPair, [](ComplexPair x) { return x.real; },
+                       [](double x) { return ComplexPair{static_cast<float>(x), 0}; }>();
     default: return std::nullopt;
   }
 }
@@ -163,8 +163,8 @@ KernelResult cast(const NodeDesc& n, ThreadPool&) {
     args.pool.for_range(count, 8192, [&](size_t begin, size_t end) {
       Integers integers;
       Reals reals;
-      for (size_t i = begin; i < end; i += kBlock) {
-        const size_t m = std::min(kBlock, end - i);
+      for (size_t i = begin; i < end; i += kCastBlock) {
+        const size_t m = std::min(kCastBlock, end - i);
         from.load(in + i * from.bytes, m, integers, reals);
         if (from.integral)
           to.store_integers(integers, m, from.is_unsigned64, out + i * to.bytes);

@@ -9,7 +9,7 @@
 namespace octet {
 namespace {
 
-constexpr size_t kGrain = 16384;
+constexpr size_t kConvertGrain = 16384;
 
 // A tensor cut into runs of equal parameters: element i belongs to channel (i / inner) % channels.
 struct Channels {
@@ -44,7 +44,7 @@ std::unique_ptr<Kernel> indexed_kernel(size_t n, F f) {  // out[i] = f(in[i], i)
   return make_kernel([n, f](const RunArgs& args) -> Status {
     const auto* in = static_cast<const Tin*>(args.in[0]);
     auto* out = static_cast<Tout*>(args.out[0]);
-    args.pool.for_range(n, kGrain, [&](size_t begin, size_t end) {
+    args.pool.for_range(n, kConvertGrain, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i)
         out[i] = f(in[i], i);
     });
@@ -87,7 +87,7 @@ std::unique_ptr<Kernel> loop_kernel(size_t n, Affine from, Affine to) {
   return make_kernel([=](const RunArgs& args) -> Status {
     const auto* in = static_cast<const Tin*>(args.in[0]);
     auto* out = static_cast<Tout*>(args.out[0]);
-    args.pool.for_range(n, kGrain, [&](size_t begin, size_t end) {
+    args.pool.for_range(n, kConvertGrain, [&](size_t begin, size_t end) {
       element_loop(begin, end, [=](size_t i) OCTET_INLINE {
         float x;
         if constexpr (std::is_same_v<Tin, float>) {
@@ -141,7 +141,7 @@ KernelResult dequantize_reference(const NodeDesc& n, ThreadPool&) {
     return make_kernel([from, count](const RunArgs& args) -> Status {
       const auto* bytes = static_cast<const uint8_t*>(args.in[0]);
       auto* x = static_cast<float*>(args.out[0]);
-      args.pool.for_range(count, kGrain, [&](size_t begin, size_t end) {
+      args.pool.for_range(count, kConvertGrain, [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
           const int nibble = (bytes[i / 2] >> (i % 2 * 4)) & 15;
           x[i] = static_cast<float>(dequantize(nibble < 8 ? nibble : nibble - 16, from.of(i)));
@@ -171,7 +171,7 @@ KernelResult dequantize_octet(const NodeDesc& n, ThreadPool&) {
         return make_kernel([=](const RunArgs& args) -> Status {
           const auto* q = static_cast<const T*>(args.in[0]);
           auto* x = static_cast<float*>(args.out[0]);
-          args.pool.for_range(count, kGrain, [&](size_t begin, size_t end) {
+          args.pool.for_range(count, kConvertGrain, [&](size_t begin, size_t end) {
             element_loop(begin, end,
                          [=](size_t i) OCTET_INLINE { x[i] = static_cast<float>(q[i] - z) * scale; });
           });

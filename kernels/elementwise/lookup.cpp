@@ -9,7 +9,7 @@
 namespace octet {
 namespace {
 
-constexpr size_t kGrain = 65536;
+constexpr size_t kLookupGrain = 65536;
 
 void look_up_scalar(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n) {
   for (size_t i = 0; i < n; ++i)
@@ -118,7 +118,7 @@ std::unique_ptr<Kernel> make_lookup_kernel(const LookupTable& table, size_t elem
   return make_kernel([=](const RunArgs& args) -> Status {
     const auto* in = static_cast<const uint8_t*>(args.in[input]);
     auto* out = static_cast<uint8_t*>(args.out[0]);
-    args.pool.for_range(elements, kGrain, [&](size_t begin, size_t end) {
+    args.pool.for_range(elements, kLookupGrain, [&](size_t begin, size_t end) {
       look_up(table, in + begin, out + begin, end - begin);
     });
     return {};

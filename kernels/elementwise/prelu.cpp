@@ -7,7 +7,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_prelu(const NodeDesc& n) {
   OCTET_ASSIGN(InferredShapes s, infer_broadcast(n));
   if (!(s.shapes[0] == n.in[0].shape))
     return Status::corrupt(fmt::format("alpha of shape {} does not broadcast to {}",
@@ -22,7 +22,7 @@ const OpSpec& spec_PRELU() {
     OpSpec s;
     s.kind = OpKind::PRELU;
     s.inputs = {2, 2};
-    s.infer = infer;
+    s.infer = infer_prelu;
     s.reference = {"reference", binary_reference};
     s.fast = {
         {"octet", binary_table_octet}, {"octet", binary_quantized_octet}, {"octet", binary_plain_octet}};

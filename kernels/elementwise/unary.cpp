@@ -15,7 +15,7 @@
 namespace octet {
 namespace {
 
-constexpr size_t kGrain = 1024;  // elements of a transcendental function worth a thread
+constexpr size_t kUnaryGrain = 1024;  // elements of a transcendental function worth a thread
 
 // Outside of the domain the float kernels follow IEEE 754, see unary_functions.hpp.
 float evaluate(OpKind kind, const UnaryFunction& f, float x) {
@@ -59,7 +59,7 @@ std::unique_ptr<Kernel> map_kernel(size_t n, F f) {
   return make_kernel([n, f](const RunArgs& args) -> Status {
     const T* in = static_cast<const T*>(args.in[0]);
     T* out = static_cast<T*>(args.out[0]);
-    args.pool.for_range(n, kGrain, [&](size_t begin, size_t end) {
+    args.pool.for_range(n, kUnaryGrain, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i)
         out[i] = f(in[i]);
     });
@@ -67,7 +67,7 @@ std::unique_ptr<Kernel> map_kernel(size_t n, F f) {
   });
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
+KernelResult reference_unary(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return unsupported_type(out);
   const auto count = static_cast<size_t>(out.elements());
@@ -160,7 +160,8 @@ KernelResult float_loop(const NodeDesc& n, ThreadPool&) {
   }
 }
 
-constexpr std::string_view kNoOther = "int8 is a table look-up in Octet; TensorFlow Lite has no int8 form";
+constexpr std::string_view kUnaryNoOther =
+    "int8 is a table look-up in Octet; TensorFlow Lite has no int8 form";
 
 enum class Fast { loop, xnnpack, none };
 
@@ -169,7 +170,7 @@ OpSpec make(OpKind kind, Fast fast, TensorRule out, int version_int8, int versio
   OpSpec s;
   s.kind = kind;
   s.infer = infer_same;
-  s.reference = {"reference", reference};
+  s.reference = {"reference", reference_unary};
   s.fast.push_back({"octet", table});
   s.fast.push_back({"octet", unary_pieces});
   if (fast == Fast::loop) s.fast.push_back({"octet", float_loop});
@@ -202,19 +203,19 @@ OCTET_UNARY(LOGISTIC, Fast::xnnpack, fixed(1.0f / 256, -128, 1.0f / 32768), 2, 3
             "int16 output scale is 1/32768")
 OCTET_UNARY(TANH, Fast::xnnpack, fixed(1.0f / 128, 0, 1.0f / 32768), 2, 3, "int16 output scale is 1/32768")
 OCTET_UNARY(ABS, Fast::loop, activation(), 2, 3)
-OCTET_UNARY(NEG, Fast::loop, activation(), 1, 1, kNoOther)
+OCTET_UNARY(NEG, Fast::loop, activation(), 1, 1, kUnaryNoOther)
 OCTET_UNARY(EXP, Fast::xnnpack, activation(), 2, 2)
 OCTET_UNARY(LOG, Fast::loop, activation(), 2, 2, "int8: inputs that are not positive give the lowest value")
-OCTET_UNARY(SQRT, Fast::loop, activation(), 1, 1, kNoOther)
+OCTET_UNARY(SQRT, Fast::loop, activation(), 1, 1, kUnaryNoOther)
 OCTET_UNARY(RSQRT, Fast::loop, activation(), 2, 3,
             "int8: inputs that are not positive give the highest value")
-OCTET_UNARY(SQUARE, Fast::loop, activation(), 1, 1, kNoOther)
-OCTET_UNARY(FLOOR, Fast::xnnpack, activation(), 1, 1, kNoOther)
-OCTET_UNARY(CEIL, Fast::xnnpack, activation(), 1, 1, kNoOther)
-OCTET_UNARY(ROUND, Fast::xnnpack, activation(), 1, 1, kNoOther)
-OCTET_UNARY(SIN, Fast::none, activation(), 1, 1, kNoOther)
-OCTET_UNARY(COS, Fast::none, activation(), 1, 1, kNoOther)
-OCTET_UNARY(SIGN, Fast::loop, fixed(1, 0), 1, 1, kNoOther)
+OCTET_UNARY(SQUARE, Fast::loop, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(FLOOR, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(CEIL, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(ROUND, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(SIN, Fast::none, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(COS, Fast::none, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(SIGN, Fast::loop, fixed(1, 0), 1, 1, kUnaryNoOther)
 #undef OCTET_UNARY
 
 }  // namespace octet

@@ -52,7 +52,7 @@ Result<Matrix> matrix_of(const NodeDesc& n, size_t scales, size_t binary, size_t
   return Matrix{static_cast<int32_t>(rows), hidden};
 }
 
-Result<InferredShapes> infer_fully_connected(const NodeDesc& n) {
+Result<InferredShapes> infer_bcq_fully_connected(const NodeDesc& n) {
   if (n.in.size() != 5) return Status::corrupt(fmt::format("has {} inputs, takes 5", n.in.size()));
   for (size_t i : {size_t{0}, size_t{1}, size_t{2}, size_t{4}})
     if (!n.has_input(i)) return Status::corrupt(fmt::format("input {} is absent", i));
@@ -65,7 +65,7 @@ Result<InferredShapes> infer_fully_connected(const NodeDesc& n) {
   return one({w.rows, x[1]});
 }
 
-Result<InferredShapes> infer_gather(const NodeDesc& n) {
+Result<InferredShapes> infer_bcq_gather(const NodeDesc& n) {
   const TensorDesc& indices = n.in[2];
   if (!n.in[3].is_known()) return InferredShapes::later();
   const auto& attr = n.attr<BcqGatherAttrs>();
@@ -103,12 +103,12 @@ OpSpec bcq_spec(OpKind kind, Arity inputs, InferFn infer) {
 }  // namespace
 
 const OpSpec& spec_BCQ_FULLY_CONNECTED() {
-  static const OpSpec spec = bcq_spec(OpKind::BCQ_FULLY_CONNECTED, {1, 5}, infer_fully_connected);
+  static const OpSpec spec = bcq_spec(OpKind::BCQ_FULLY_CONNECTED, {1, 5}, infer_bcq_fully_connected);
   return spec;
 }
 
 const OpSpec& spec_BCQ_GATHER() {
-  static const OpSpec spec = bcq_spec(OpKind::BCQ_GATHER, {4, 4}, infer_gather);
+  static const OpSpec spec = bcq_spec(OpKind::BCQ_GATHER, {4, 4}, infer_bcq_gather);
   return spec;
 }
 

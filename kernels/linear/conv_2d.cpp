@@ -49,7 +49,7 @@ Result<linear::Convolution> convolution(const NodeDesc& n) {
   return c;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_conv_2d(const NodeDesc& n) {
   OCTET_ASSIGN(const linear::Geometry g, geometry(n));
   if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
     return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), g.out_channels));
@@ -85,7 +85,7 @@ const OpSpec& spec_CONV_2D() {
       .kind = OpKind::CONV_2D,
       .inputs = {2, 3},
       .outputs = {1, 1},
-      .infer = infer,
+      .infer = infer_conv_2d,
       .reference = {"reference", create_reference},
       .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),

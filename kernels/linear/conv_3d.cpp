@@ -86,14 +86,14 @@ bool is_transposed(const NodeDesc& n) {
   return n.kind == OpKind::CONV_3D_TRANSPOSE;
 }
 
-Result<linear::Geometry> geometry(const NodeDesc& n) {
+Result<linear::Geometry> geometry_conv_3d(const NodeDesc& n) {
   return is_transposed(n) ? transposed_geometry(n, n.out[0].shape) : plain_geometry(n);
 }
 
-Result<linear::Convolution> convolution(const NodeDesc& n) {
+Result<linear::Convolution> convolution_conv_3d(const NodeDesc& n) {
   linear::Convolution c;
   c.slots = is_transposed(n) ? kTransposed : kPlain;
-  OCTET_ASSIGN(c.g, geometry(n));
+  OCTET_ASSIGN(c.g, geometry_conv_3d(n));
   const int axis = is_transposed(n) ? 3 : 4;
   OCTET_ASSIGN(c.num, linear::numerics_of(n, c.slots, c.g.out_channels, axis, n.attr<Conv3DAttrs>().act));
   c.num.asymmetric = true;
@@ -129,23 +129,23 @@ Result<InferredShapes> infer_transposed(const NodeDesc& n) {
   return check_bias(n, 3, g.out_channels, y);
 }
 
-KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_reference_conv_3d(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_conv_3d(n));
   return linear::reference_convolution(n, c);
 }
 
 KernelResult create_patches(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  OCTET_ASSIGN(const linear::Convolution c, convolution_conv_3d(n));
   return linear::patch_convolution(n, c, pool);
 }
 
-KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_wide_conv_3d(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_conv_3d(n));
   return linear::wide_convolution(n, c, pool);
 }
 
-int64_t macs(const NodeDesc& n) {
-  const auto g = geometry(n);
+int64_t macs_conv_3d(const NodeDesc& n) {
+  const auto g = geometry_conv_3d(n);
   return g.ok() ? g->macs() : 0;
 }
 
@@ -157,11 +157,11 @@ const OpSpec& spec_CONV_3D() {
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_plain,
-      .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_patches}, {"octet", create_wide}},
+      .reference = {"reference", create_reference_conv_3d},
+      .fast = {{"xnnpack", create_patches}, {"octet", create_wide_conv_3d}},
       .quant = QuantRule::of({activation(), weights_per_channel(4), bias_of(0, 1)}, {activation()}),
-      .macs = macs,
-      .convolution = convolution,
+      .macs = macs_conv_3d,
+      .convolution = convolution_conv_3d,
       .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
   return spec;
 }
@@ -172,11 +172,11 @@ const OpSpec& spec_CONV_3D_TRANSPOSE() {
       .inputs = {3, 4},
       .outputs = {1, 1},
       .infer = infer_transposed,
-      .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_patches}, {"octet", create_wide}},
+      .reference = {"reference", create_reference_conv_3d},
+      .fast = {{"xnnpack", create_patches}, {"octet", create_wide_conv_3d}},
       .quant = QuantRule::of({keep(), weights_per_channel(3), activation(), bias_of(2, 1)}, {activation()}),
-      .macs = macs,
-      .convolution = convolution,
+      .macs = macs_conv_3d,
+      .convolution = convolution_conv_3d,
       .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
   return spec;
 }

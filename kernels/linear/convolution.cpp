@@ -54,9 +54,9 @@ const T* cast(const void* p) {
   return static_cast<const T*>(p);
 }
 
-class Reference final : public Kernel {
+class ConvolutionReference final : public Kernel {
  public:
-  Reference(const NodeDesc& n, Convolution c) : c_(std::move(c)) {
+  ConvolutionReference(const NodeDesc& n, Convolution c) : c_(std::move(c)) {
     const TensorDesc& w = n.in[c_.slots.w];
     if (c_.num.int4_weights) int4_ = unpack_int4(w.data, w.elements());
     // |x - zx| and |w - zw| are at most 255: does every sum fit in 32 bits?
@@ -144,7 +144,7 @@ int64_t Geometry::macs() const {
 KernelResult reference_convolution(const NodeDesc& n, const Convolution& c) {
   if (c.num.int4_weights && !n.in[c.slots.w].is_known())
     return Status::unsupported("int4 weights that are not constant");
-  return std::unique_ptr<Kernel>(std::make_unique<Reference>(n, c));
+  return std::unique_ptr<Kernel>(std::make_unique<ConvolutionReference>(n, c));
 }
 
 }  // namespace octet::linear

@@ -11,7 +11,7 @@ namespace {
 
 // Input NHWC, weights [1, height, width, input channels * multiplier], optional bias. The multiplier follows
 // from the shapes; the attribute only repeats it (old files hold 0 there).
-Result<linear::Geometry> geometry(const NodeDesc& n) {
+Result<linear::Geometry> geometry_depthwise_conv_2d(const NodeDesc& n) {
   const Shape &x = n.in[0].shape, &w = n.in[1].shape;
   const auto& a = n.attr<DepthwiseConv2DAttrs>();
   if (x.rank() != 4 || w.rank() != 4 || w[0] != 1)
@@ -40,25 +40,25 @@ Result<linear::Geometry> geometry(const NodeDesc& n) {
   return g;
 }
 
-Result<linear::Convolution> convolution(const NodeDesc& n) {
+Result<linear::Convolution> convolution_depthwise_conv_2d(const NodeDesc& n) {
   linear::Convolution c;
-  OCTET_ASSIGN(c.g, geometry(n));
+  OCTET_ASSIGN(c.g, geometry_depthwise_conv_2d(n));
   OCTET_ASSIGN(c.num,
                linear::numerics_of(n, c.slots, c.g.out_channels, 3, n.attr<DepthwiseConv2DAttrs>().act));
-  c.num.asymmetric = true;  // TFLite's hybrid depthwise convolution always has a zero point
+  c.num.asymmetric = true;  // TFLite's hybrid depthwise convolution_depthwise_conv_2d always has a zero point
   return c;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
-  OCTET_ASSIGN(const linear::Geometry g, geometry(n));
+Result<InferredShapes> infer_depthwise_conv_2d(const NodeDesc& n) {
+  OCTET_ASSIGN(const linear::Geometry g, geometry_depthwise_conv_2d(n));
   if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
     return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), g.out_channels));
   return one(Shape{n.in[0].shape[0], static_cast<int32_t>(g.out[1]), static_cast<int32_t>(g.out[2]),
                    n.in[1].shape[3]});
 }
 
-KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_reference_depthwise_conv_2d(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
   return linear::reference_convolution(n, c);
 }
 
@@ -72,8 +72,8 @@ constexpr int64_t kXnnpackTaps = 9;
 constexpr int64_t kXnnpackTaps = 25;
 #endif
 
-KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_xnnpack_depthwise_conv_2d(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
   const int64_t multiplier = c.g.group_out();
   const bool kernel_exists = multiplier == 1 && c.g.taps() <= kXnnpackTaps && !linear::has_fast_depthwise(c);
   if (!kernel_exists && multiplier < 8 && linear::covers_depthwise(n, c).ok())
@@ -82,17 +82,17 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
 }
 
 KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
   return linear::octet_depthwise(n, c);
 }
 
-KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_wide_depthwise_conv_2d(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
   return linear::wide_convolution(n, c, pool);
 }
 
-int64_t macs(const NodeDesc& n) {
-  const auto g = geometry(n);
+int64_t macs_depthwise_conv_2d(const NodeDesc& n) {
+  const auto g = geometry_depthwise_conv_2d(n);
   return g.ok() ? g->macs() : 0;
 }
 
@@ -103,12 +103,14 @@ const OpSpec& spec_DEPTHWISE_CONV_2D() {
       .kind = OpKind::DEPTHWISE_CONV_2D,
       .inputs = {2, 3},
       .outputs = {1, 1},
-      .infer = infer,
-      .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}, {"octet", create_wide}},
+      .infer = infer_depthwise_conv_2d,
+      .reference = {"reference", create_reference_depthwise_conv_2d},
+      .fast = {{"xnnpack", create_xnnpack_depthwise_conv_2d},
+               {"octet", create_octet},
+               {"octet", create_wide_depthwise_conv_2d}},
       .quant = QuantRule::of({activation(), weights_per_channel(3), bias_of(0, 1)}, {activation()}),
-      .macs = macs,
-      .convolution = convolution,
+      .macs = macs_depthwise_conv_2d,
+      .convolution = convolution_depthwise_conv_2d,
       .version_float = 2,
       .version_int8 = 3,
       .version_int16 = 5,

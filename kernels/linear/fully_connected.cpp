@@ -9,7 +9,7 @@ namespace octet {
 namespace {
 
 // Input of any rank, weights [outputs, inputs], optional bias.
-Result<linear::Geometry> geometry(const NodeDesc& n) {
+Result<linear::Geometry> geometry_fully_connected(const NodeDesc& n) {
   const Shape &x = n.in[0].shape, &w = n.in[1].shape;
   const auto& a = n.attr<FullyConnectedAttrs>();
   if (a.weights_format != 0) return Status::unsupported("shuffled 4x16 weights");
@@ -31,17 +31,17 @@ Result<linear::Geometry> geometry(const NodeDesc& n) {
   return g;
 }
 
-Result<linear::Convolution> convolution(const NodeDesc& n) {
+Result<linear::Convolution> convolution_fully_connected(const NodeDesc& n) {
   linear::Convolution c;
   const auto& a = n.attr<FullyConnectedAttrs>();
-  OCTET_ASSIGN(c.g, geometry(n));
+  OCTET_ASSIGN(c.g, geometry_fully_connected(n));
   OCTET_ASSIGN(c.num, linear::numerics_of(n, c.slots, c.g.out_channels, 0, a.act));
   c.num.asymmetric = a.asymmetric_quantize_inputs;
   return c;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
-  OCTET_ASSIGN(const linear::Geometry g, geometry(n));
+Result<InferredShapes> infer_fully_connected(const NodeDesc& n) {
+  OCTET_ASSIGN(const linear::Geometry g, geometry_fully_connected(n));
   if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
     return Status::corrupt(fmt::format("{} biases for {} outputs", b->elements(), g.out_channels));
   const int32_t outputs = n.in[1].shape[0];
@@ -53,25 +53,25 @@ Result<InferredShapes> infer(const NodeDesc& n) {
 
 // Of weights that are quantized in blocks.
 Result<linear::BlockProduct> block_product(const NodeDesc& n) {
-  OCTET_ASSIGN(const linear::Geometry g, geometry(n));
+  OCTET_ASSIGN(const linear::Geometry g, geometry_fully_connected(n));
   return linear::block_product(n, {}, g.batch, n.attr<FullyConnectedAttrs>().act);
 }
 
-KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
+KernelResult create_reference_fully_connected(const NodeDesc& n, ThreadPool&) {
   if (n.in[1].quant.is_blockwise()) {
     OCTET_ASSIGN(const linear::BlockProduct p, block_product(n));
     return linear::reference_block_product(n, p, {});
   }
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  OCTET_ASSIGN(const linear::Convolution c, convolution_fully_connected(n));
   return linear::reference_convolution(n, c);
 }
 
-KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
+KernelResult create_xnnpack_fully_connected(const NodeDesc& n, ThreadPool& pool) {
   if (n.in[1].quant.is_blockwise()) {
     OCTET_ASSIGN(const linear::BlockProduct p, block_product(n));
     return xnn::block_product(n, p, {}, pool);
   }
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+  OCTET_ASSIGN(const linear::Convolution c, convolution_fully_connected(n));
   if (c.num.form == linear::Form::float32 && !n.in[1].is_known())
     return xnn::dynamic_fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels,
                                         pool);
@@ -79,13 +79,13 @@ KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
   return xnn::fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels, pool);
 }
 
-KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_wide_fully_connected(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_fully_connected(n));
   return linear::wide_convolution(n, c, pool);
 }
 
-int64_t macs(const NodeDesc& n) {
-  const auto g = geometry(n);
+int64_t macs_fully_connected(const NodeDesc& n) {
+  const auto g = geometry_fully_connected(n);
   return g.ok() ? g->macs() : 0;
 }
 
@@ -96,12 +96,12 @@ const OpSpec& spec_FULLY_CONNECTED() {
       .kind = OpKind::FULLY_CONNECTED,
       .inputs = {2, 3},
       .outputs = {1, 1},
-      .infer = infer,
-      .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
+      .infer = infer_fully_connected,
+      .reference = {"reference", create_reference_fully_connected},
+      .fast = {{"xnnpack", create_xnnpack_fully_connected}, {"octet", create_wide_fully_connected}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
-      .macs = macs,
-      .convolution = convolution,
+      .macs = macs_fully_connected,
+      .convolution = convolution_fully_connected,
       .blocks_at = 1,
       .version_int8 = 4,
       .version_int16 = 7,

@@ -96,9 +96,9 @@ OCTET_NEON void row_sums_neon(const int16_t* const* rows, const int16_t* right, 
 // ---------------------------------------------------------------------------------------------------------
 // AVX2: two k of eight lanes per multiply-add; 4 rows x 2 vectors of sums stay in registers.
 
-#define OCTET_AVX2 __attribute__((target("avx2")))
+#define OCTET_MATMUL_AVX2 __attribute__((target("avx2")))
 
-OCTET_AVX2 inline __m256i requantize8(__m256i acc, const PanelJob& job) {
+OCTET_MATMUL_AVX2 inline __m256i requantize8(__m256i acc, const PanelJob& job) {
   __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), _mm256_set1_ps(job.scale));
   v = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(job.lo)), _mm256_set1_ps(job.hi));
   return _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(job.zero));
@@ -106,8 +106,8 @@ OCTET_AVX2 inline __m256i requantize8(__m256i acc, const PanelJob& job) {
 
 // 4 rows x 2 vectors of sums; pair(i, k) is the address of elements k and k + 1 of row i.
 template <class Pair>
-OCTET_AVX2 inline void accumulate(const Pair& pair, const int16_t* right, int64_t depth,
-                                  __m256i (&a)[kPanelRows][2]) {
+OCTET_MATMUL_AVX2 inline void accumulate(const Pair& pair, const int16_t* right, int64_t depth,
+                                         __m256i (&a)[kPanelRows][2]) {
   for (auto& row : a)
     row[0] = row[1] = _mm256_setzero_si256();
   for (int64_t k = 0; k < depth; k += 2, right += 2 * kLanes) {
@@ -124,7 +124,8 @@ OCTET_AVX2 inline void accumulate(const Pair& pair, const int16_t* right, int64_
   }
 }
 
-OCTET_AVX2 void row_sums_avx2(const int16_t* const* rows, const int16_t* right, int64_t depth, int32_t* acc) {
+OCTET_MATMUL_AVX2 void row_sums_avx2(const int16_t* const* rows, const int16_t* right, int64_t depth,
+                                     int32_t* acc) {
   __m256i a[kPanelRows][2];
   accumulate([rows](int64_t i, int64_t k) { return rows[i] + k; }, right, depth, a);
   for (int64_t i = 0; i < kPanelRows; ++i)
@@ -195,7 +196,7 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void vnni(const PanelJob&
 }
 
 template <class T>
-OCTET_AVX2 void avx2(const PanelJob& job) {
+OCTET_MATMUL_AVX2 void avx2(const PanelJob& job) {
   __m256i a[kPanelRows][2];
   const int16_t* left = job.left;
   accumulate([left](int64_t i, int64_t k) { return left + k * kPanelRows + 2 * i; }, job.right, job.depth, a);

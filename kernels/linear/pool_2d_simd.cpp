@@ -31,9 +31,9 @@ void portable(const AverageRow& r) {
 }
 
 #if defined(__x86_64__) || defined(__i386__)
-#define OCTET_AVX2 __attribute__((target("avx2")))
+#define OCTET_POOL_AVX2 __attribute__((target("avx2")))
 
-OCTET_AVX2 inline __m256i average8(__m128i sums, const AverageRow& r) {
+OCTET_POOL_AVX2 inline __m256i average8(__m128i sums, const AverageRow& r) {
   const __m256i sum = _mm256_sub_epi32(_mm256_cvtepi16_epi32(sums), _mm256_set1_epi32(r.shift));
   __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(r.ratio));
   v = _mm256_div_ps(v, _mm256_set1_ps(r.divisor));
@@ -42,7 +42,7 @@ OCTET_AVX2 inline __m256i average8(__m128i sums, const AverageRow& r) {
 }
 
 template <class T>
-OCTET_AVX2 void avx2(const AverageRow& r) {
+OCTET_POOL_AVX2 void avx2(const AverageRow& r) {
   constexpr bool is_signed = std::is_same_v<T, int8_t>;
   for (int64_t p = 0; p < r.pixels; ++p) {
     const std::byte* base = r.base + p * r.step;

@@ -11,8 +11,8 @@ namespace {
 constexpr linear::Slots kSlots{.x = 2, .w = 1, .bias = 3};
 
 // Inputs: shape of the output, weights [output channels, height, width, input channels], input NHWC,
-// optional bias. The operator is the gradient of a convolution from the output's shape to the input's, which
-// also defines its padding.
+// optional bias. The operator is the gradient of a convolution_transpose_conv from the output's shape to the
+// input's, which also defines its padding.
 Result<linear::Geometry> geometry(const NodeDesc& n, const Shape& y) {
   const Shape &w = n.in[1].shape, &x = n.in[2].shape;
   const auto& a = n.attr<TransposeConvAttrs>();
@@ -43,7 +43,7 @@ Result<linear::Geometry> geometry(const NodeDesc& n, const Shape& y) {
   return g;
 }
 
-Result<linear::Convolution> convolution(const NodeDesc& n) {
+Result<linear::Convolution> convolution_transpose_conv(const NodeDesc& n) {
   linear::Convolution c;
   c.slots = kSlots;
   OCTET_ASSIGN(c.g, geometry(n, n.out[0].shape));
@@ -52,7 +52,7 @@ Result<linear::Convolution> convolution(const NodeDesc& n) {
   return c;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_transpose_conv(const NodeDesc& n) {
   if (!n.in[0].is_known()) return InferredShapes::later();
   OCTET_ASSIGN(const auto extents, integers_of(n.in[0]));
   if (extents.size() != 4) return Status::corrupt(fmt::format("an output of {} axes", extents.size()));
@@ -67,22 +67,22 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return one(y);
 }
 
-KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_reference_transpose_conv(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_transpose_conv(n));
   return linear::reference_convolution(n, c);
 }
 
-KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_xnnpack_transpose_conv(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_transpose_conv(n));
   return xnn::transposed_convolution(n, c, pool);
 }
 
-KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult create_wide_transpose_conv(const NodeDesc& n, ThreadPool& pool) {
+  OCTET_ASSIGN(const linear::Convolution c, convolution_transpose_conv(n));
   return linear::wide_convolution(n, c, pool);
 }
 
-int64_t macs(const NodeDesc& n) {
+int64_t macs_transpose_conv(const NodeDesc& n) {
   const auto g = geometry(n, n.out[0].shape);
   return g.ok() ? g->macs() : 0;
 }
@@ -94,12 +94,12 @@ const OpSpec& spec_TRANSPOSE_CONV() {
       .kind = OpKind::TRANSPOSE_CONV,
       .inputs = {3, 4},
       .outputs = {1, 1},
-      .infer = infer,
-      .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
+      .infer = infer_transpose_conv,
+      .reference = {"reference", create_reference_transpose_conv},
+      .fast = {{"xnnpack", create_xnnpack_transpose_conv}, {"octet", create_wide_transpose_conv}},
       .quant = QuantRule::of({keep(), weights_per_channel(0), activation(), bias_of(2, 1)}, {activation()}),
-      .macs = macs,
-      .convolution = convolution,
+      .macs = macs_transpose_conv,
+      .convolution = convolution_transpose_conv,
       .version_int8 = 3,
       .version_int16 = 3,
       .notes = "the output's shape may be computed at run time"};

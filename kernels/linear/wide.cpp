@@ -199,9 +199,9 @@ class Product final : public Kernel {
 // One weight per channel and tap. Neighbouring pixels of a row are computed together when channels are few,
 // so that loops are long: what a tap reads for all of them lies side by side in the input, or is copied
 // together.
-class Depthwise final : public Kernel {
+class WideDepthwise final : public Kernel {
  public:
-  Depthwise(const NodeDesc& n, const Convolution& c, int tasks)
+  WideDepthwise(const NodeDesc& n, const Convolution& c, int tasks)
       : g_(c.g),
         slots_(c.slots),
         pixels_(std::clamp<int64_t>(kBlock / g_.out_channels, 1, g_.out[2])),
@@ -353,7 +353,7 @@ KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPoo
   if (c.g.groups != c.g.in_channels || c.g.groups != c.g.out_channels)
     return Status::declined("groups of several channels");
   if (c.g.taps() > kSafeDepth) return Status::declined(fmt::format("{} taps", c.g.taps()));
-  return std::unique_ptr<Kernel>(std::make_unique<Depthwise>(n, c, 4 * pool.threads()));
+  return std::unique_ptr<Kernel>(std::make_unique<WideDepthwise>(n, c, 4 * pool.threads()));
 }
 
 }  // namespace octet::linear

@@ -14,7 +14,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_concatenation(const NodeDesc& n) {
   Shape out = n.in[0].shape;
   const auto axis = normalize_axis(n.attr<ConcatAttrs>().axis, out.rank());
   if (!axis)
@@ -131,7 +131,7 @@ Result<ConvertFn> converter_of(const NodeDesc& n, size_t i) {
       fmt::format("{} data with a fused activation or differing quantization", name_of(n.in[i].dtype)));
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_concatenation(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(Parts parts, parts_of(n));
   std::vector<ConvertFn> convert;
   for (size_t i = 0; i < n.in.size(); ++i) {
@@ -159,8 +159,8 @@ const OpSpec& spec_CONCATENATION() {
   static const OpSpec spec{
       .kind = OpKind::CONCATENATION,
       .inputs = {1, -1},
-      .infer = infer,
-      .reference = {"reference", create},
+      .infer = infer_concatenation,
+      .reference = {"reference", create_concatenation},
       .quant = QuantRule::of({same_as_output(0)}, {activation()}),
       .sharing = Sharing::slices,
       .slice_of = slice_of,

@@ -9,7 +9,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_dynamic_update_slice(const NodeDesc& n) {
   const Shape &operand = n.in[0].shape, &update = n.in[1].shape, &start = n.in[2].shape;
   bool fits = operand.rank() == update.rank();
   for (int i = 0; fits && i < operand.rank(); ++i)
@@ -25,7 +25,7 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return one(operand);
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_dynamic_update_slice(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const size_t element, moved_element(n, 0));
   OCTET_TRY(moved_element(n, 1).status());
   const Shape operand = n.in[0].shape, update = n.in[1].shape;
@@ -72,8 +72,8 @@ const OpSpec& spec_DYNAMIC_UPDATE_SLICE() {
   static const OpSpec spec{
       .kind = OpKind::DYNAMIC_UPDATE_SLICE,
       .inputs = {3, 3},
-      .infer = infer,
-      .reference = {"reference", create},
+      .infer = infer_dynamic_update_slice,
+      .reference = {"reference", create_dynamic_update_slice},
       .quant = QuantRule::of({same_as_output(0), same_as_output(0), keep()}, {activation()}),
       .sharing = Sharing::in_place,
   };

@@ -41,7 +41,7 @@ Result<GatherAxes> gather_axes(const NodeDesc& n) {
   return GatherAxes{*axis, static_cast<int>(batch)};
 }
 
-Result<InferredShapes> infer_gather(const NodeDesc& n) {
+Result<InferredShapes> infer_gather_gather(const NodeDesc& n) {
   OCTET_TRY(check_index_type(n.in[1]));
   OCTET_ASSIGN(const GatherAxes a, gather_axes(n));
   const Shape &params = n.in[0].shape, &indices = n.in[1].shape;
@@ -185,7 +185,7 @@ const OpSpec& spec_GATHER() {
   static const OpSpec spec{
       .kind = OpKind::GATHER,
       .inputs = {2, 2},
-      .infer = infer_gather,
+      .infer = infer_gather_gather,
       .reference = {"reference", create_gather},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,

@@ -8,7 +8,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_pack(const NodeDesc& n) {
   const Shape& in = n.in[0].shape;
   const auto& attr = n.attr<PackAttrs>();
   if (attr.count != static_cast<int32_t>(n.in.size()))
@@ -28,7 +28,7 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return one(out);
 }
 
-Result<Parts> parts_of(const NodeDesc& n) {
+Result<Parts> parts_of_pack(const NodeDesc& n) {
   const Shape& in = n.in[0].shape;
   const auto axis = normalize_axis(n.attr<PackAttrs>().axis, in.rank() + 1);
   if (!axis) return Status::corrupt("axis is out of range");
@@ -40,13 +40,13 @@ Result<Parts> parts_of(const NodeDesc& n) {
   return p;
 }
 
-SliceLayout slice_of(const NodeDesc& n) {
-  const auto p = parts_of(n);
+SliceLayout slice_of_pack(const NodeDesc& n) {
+  const auto p = parts_of_pack(n);
   return p.ok() ? SliceLayout{.offset = contiguous_parts(*p)} : SliceLayout{};
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(Parts parts, parts_of(n));
+KernelResult create_pack(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(Parts parts, parts_of_pack(n));
   return make_kernel([p = std::move(parts)](const RunArgs& args) -> Status {
     for (size_t i = 0; i < p.bytes.size(); ++i)
       copy_part_in(p, i, args.out[0], args.in[i], args.pool);
@@ -60,11 +60,11 @@ const OpSpec& spec_PACK() {
   static const OpSpec spec{
       .kind = OpKind::PACK,
       .inputs = {1, -1},
-      .infer = infer,
-      .reference = {"reference", create},
+      .infer = infer_pack,
+      .reference = {"reference", create_pack},
       .quant = QuantRule::of({same_as_output(0)}, {activation()}),
       .sharing = Sharing::slices,
-      .slice_of = slice_of,
+      .slice_of = slice_of_pack,
       .version_int8 = 2,
       .version_int16 = 3,
   };

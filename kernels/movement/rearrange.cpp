@@ -8,8 +8,8 @@
 namespace octet {
 namespace {
 
-constexpr int64_t kTile = 32;           // edge of a transposed block in units: both sides stay in L1
-constexpr int64_t kGrainBytes = 32768;  // less than this is not worth another thread
+constexpr int64_t kTile = 32;                    // edge of a transposed block in units: both sides stay in L1
+constexpr int64_t kRearrangeGrainBytes = 32768;  // less than this is not worth another thread
 
 int64_t term(const SourceAxis& a, int64_t i) {
   return a.table.empty() ? i * a.step : a.table[static_cast<size_t>(i)];
@@ -239,10 +239,10 @@ void FastRearrangement::run(const void* source, void* destination, ThreadPool& p
   // One outer step is a row, a strip of a transposed block, or a piece of the only row.
   const int64_t strips = column_.extent > 0 ? (column_.extent + kTile - 1) / kTile : 1;
   const int64_t piece =
-      rows == 1 && strips == 1 ? unit_ * std::max<int64_t>(1, kGrainBytes / unit_) : row_bytes_;
+      rows == 1 && strips == 1 ? unit_ * std::max<int64_t>(1, kRearrangeGrainBytes / unit_) : row_bytes_;
   // A single unit may be the whole tensor: it is cut at any byte when it is a plain copy.
   const bool plain = last_.extent == 0 && rows == 1;
-  const int64_t cut = plain ? kGrainBytes : piece;
+  const int64_t cut = plain ? kRearrangeGrainBytes : piece;
   const int64_t pieces = rows == 1 && strips == 1 ? (row_bytes_ + cut - 1) / cut : 1;
   const int64_t step_bytes =
       column_.extent > 0 ? row_bytes_ * std::min(kTile, column_.extent) : std::min(cut, row_bytes_);
@@ -278,7 +278,7 @@ void FastRearrangement::run(const void* source, void* destination, ThreadPool& p
     }
   };
   pool.for_range(static_cast<size_t>(rows * strips * pieces),
-                 static_cast<size_t>(std::max<int64_t>(1, kGrainBytes / step_bytes)), task);
+                 static_cast<size_t>(std::max<int64_t>(1, kRearrangeGrainBytes / step_bytes)), task);
 }
 
 Status fits_tables(const Shape& out) {
@@ -300,7 +300,7 @@ Result<size_t> moved_element(const NodeDesc& n, size_t in, size_t out) {
 
 void copy_unless_shared(void* dst, const void* src, int64_t bytes, ThreadPool& pool) {
   if (dst == src || bytes == 0) return;
-  pool.for_range(static_cast<size_t>(bytes), kGrainBytes, [&](size_t begin, size_t end) {
+  pool.for_range(static_cast<size_t>(bytes), kRearrangeGrainBytes, [&](size_t begin, size_t end) {
     std::memcpy(static_cast<std::byte*>(dst) + begin, static_cast<const std::byte*>(src) + begin,
                 end - begin);
   });

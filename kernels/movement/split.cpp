@@ -85,7 +85,7 @@ Result<std::optional<Cut>> cut_of(const NodeDesc& n) {
   return std::optional(cut);
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_split(const NodeDesc& n) {
   OCTET_ASSIGN(const auto cut, cut_of(n));
   if (!cut) return InferredShapes::later();
   const Shape& in = n.in[cut->whole].shape;
@@ -110,7 +110,7 @@ Result<Parts> parts_of(const NodeDesc& n, const Cut& cut) {
   return p;
 }
 
-SliceLayout slice_of(const NodeDesc& n) {
+SliceLayout slice_of_split(const NodeDesc& n) {
   const auto cut = cut_of(n);
   if (!cut.ok() || !*cut) return {};
   const auto p = parts_of(n, **cut);
@@ -119,7 +119,7 @@ SliceLayout slice_of(const NodeDesc& n) {
       .parts_are_outputs = true, .whole = static_cast<int>((*cut)->whole), .offset = contiguous_parts(*p)};
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_split(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const auto cut, cut_of(n));
   if (!cut) return Status::internal("the cut is not known");
   OCTET_ASSIGN(Parts parts, parts_of(n, *cut));
@@ -137,11 +137,11 @@ const OpSpec& spec_SPLIT() {
       .kind = OpKind::SPLIT,
       .inputs = {2, 2},
       .outputs = {1, -1},
-      .infer = infer,
-      .reference = {"reference", create},
+      .infer = infer_split,
+      .reference = {"reference", create_split},
       .quant = QuantRule::of({keep(), activation()}, {same_as_input(1)}),
       .sharing = Sharing::slices,
-      .slice_of = slice_of,
+      .slice_of = slice_of_split,
       .version_int8 = 2,
       .version_int16 = 4,
   };
@@ -153,11 +153,11 @@ const OpSpec& spec_SPLIT_V() {
       .kind = OpKind::SPLIT_V,
       .inputs = {3, 3},
       .outputs = {1, -1},
-      .infer = infer,
-      .reference = {"reference", create},
+      .infer = infer_split,
+      .reference = {"reference", create_split},
       .quant = QuantRule::of({activation(), keep(), keep()}, {same_as_input(0)}),
       .sharing = Sharing::slices,
-      .slice_of = slice_of,
+      .slice_of = slice_of_split,
       .version_int8 = 2,
   };
   return spec;
@@ -168,11 +168,11 @@ const OpSpec& spec_UNPACK() {
       .kind = OpKind::UNPACK,
       .inputs = {1, 1},
       .outputs = {1, -1},
-      .infer = infer,
-      .reference = {"reference", create},
+      .infer = infer_split,
+      .reference = {"reference", create_split},
       .quant = QuantRule::of({activation()}, {same_as_input(0)}),
       .sharing = Sharing::slices,
-      .slice_of = slice_of,
+      .slice_of = slice_of_split,
       .version_int8 = 2,
       .version_int16 = 4,
   };

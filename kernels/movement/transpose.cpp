@@ -28,7 +28,7 @@ Result<std::vector<int>> permutation_of(const NodeDesc& n) {
 
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_transpose(const NodeDesc& n) {
   if (!n.in[1].is_known()) return InferredShapes::later();
   OCTET_ASSIGN(const auto perm, permutation_of(n));
   Shape out;
@@ -53,7 +53,7 @@ const OpSpec& spec_TRANSPOSE() {
   static const OpSpec spec{
       .kind = OpKind::TRANSPOSE,
       .inputs = {2, 2},
-      .infer = infer,
+      .infer = infer_transpose,
       .reference = {"reference", create_moved_reference<describe>},
       .fast = {{"xnnpack", create_transpose_xnnpack}, {"octet", create_moved<describe>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),

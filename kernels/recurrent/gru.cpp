@@ -63,7 +63,7 @@ Result<Cell> cell_of(const NodeDesc& n) {
   return c;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_gru(const NodeDesc& n) {
   OCTET_ASSIGN(const Cell c, cell_of(n));
   // luci-interpreter gives the output the shape of the state, luci three axes: both hold one state.
   const Shape& declared = n.out[0].shape;
@@ -96,7 +96,7 @@ void multiply(const Cell& c, const Weights& k, const RunArgs& args, const float*
 }
 
 template <bool wide>
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_gru(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Cell c, cell_of(n));
   Weights k{.w_bias = n.has_input(kWBias), .u_bias = n.has_input(kUBias)};
   OCTET_ASSIGN(k.w, rows_of(n, kW, c.n));
@@ -125,7 +125,7 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-int64_t macs(const NodeDesc& n) {
+int64_t macs_gru(const NodeDesc& n) {
   const auto c = cell_of(n);
   return c.ok() ? c->steps * 3 * c->units * (c->n + c->units) : 0;
 }
@@ -136,11 +136,11 @@ const OpSpec& spec_GRU() {
   static const OpSpec spec{
       .kind = OpKind::GRU,
       .inputs = {1, 6},  // two of the six may be absent
-      .infer = infer,
-      .reference = {"reference", create<true>},
-      .fast = {{"octet", create<false>}},
+      .infer = infer_gru,
+      .reference = {"reference", create_gru<true>},
+      .fast = {{"octet", create_gru<false>}},
       .quant = QuantRule::none("has no int8 form in the circle format"),
-      .macs = macs,
+      .macs = macs_gru,
       .notes = "only in .circle; one sequence, last state; float, and int8 weights with float activations",
   };
   return spec;

@@ -210,7 +210,7 @@ Result<InferredShapes> infer_bidirectional(const NodeDesc& n) {
 }
 
 template <bool wide>
-KernelResult create(const NodeDesc& n, ThreadPool& pool) {
+KernelResult create_lstm(const NodeDesc& n, ThreadPool& pool) {
   if (n.kind == OpKind::LSTM && n.attr<LstmAttrs>().basic_kernel) return create_basic_lstm(n, pool);
   OCTET_ASSIGN(const auto passes, passes_of(n));
   std::vector<PassFn> run;
@@ -239,7 +239,7 @@ KernelResult create(const NodeDesc& n, ThreadPool& pool) {
   });
 }
 
-int64_t macs(const NodeDesc& n) {
+int64_t macs_lstm(const NodeDesc& n) {
   if (n.kind == OpKind::LSTM && n.attr<LstmAttrs>().basic_kernel) return 0;
   const auto passes = passes_of(n);
   if (!passes.ok()) return 0;
@@ -304,12 +304,12 @@ OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer, std::v
           .inputs = inputs,
           .outputs = outputs,
           .infer = infer,
-          .reference = {"reference", create<true>},
-          .fast = {{"octet", create<false>}},
+          .reference = {"reference", create_lstm<true>},
+          .fast = {{"octet", create_lstm<false>}},
           .quant = integer_rule(false, false),
           .variants = integer_variants(),
           .inner = {"input gate", "forget gate", "cell gate", "output gate", "hidden", "cell"},
-          .macs = macs,
+          .macs = macs_lstm,
           .state = std::move(state),
           .notes =
               "float, int8 weights with float activations, and the 8x8_16 integer form; peepholes, "

@@ -8,7 +8,7 @@
 namespace octet {
 namespace {
 
-double sigmoid(double x) {
+double sigmoid_lstm_float(double x) {
   return 1.0 / (1.0 + std::exp(-x));
 }
 
@@ -113,8 +113,8 @@ class FloatPass {
     for (size_t g : {kInputGate, kForgetGate, kCellGate})
       if (gate_exists(g)) finish(args, g, c);
     for (int64_t j = 0; j < p_.m; ++j) {
-      const double f = sigmoid(z(kForgetGate)[j]);
-      const double i = p_.has_input_gate() ? sigmoid(z(kInputGate)[j]) : 1.0 - f;
+      const double f = sigmoid_lstm_float(z(kForgetGate)[j]);
+      const double i = p_.has_input_gate() ? sigmoid_lstm_float(z(kInputGate)[j]) : 1.0 - f;
       double v = f * static_cast<double>(c[j]) + i * act(z(kCellGate)[j]);
       if (p_.cell_clip > 0)
         v = std::clamp(v, -static_cast<double>(p_.cell_clip), static_cast<double>(p_.cell_clip));
@@ -125,7 +125,7 @@ class FloatPass {
     hidden_.resize(static_cast<size_t>(p_.m));
     for (int64_t j = 0; j < p_.m; ++j)
       hidden_[static_cast<size_t>(j)] =
-          static_cast<float>(sigmoid(z(kOutputGate)[j]) * act(static_cast<double>(c[j])));
+          static_cast<float>(sigmoid_lstm_float(z(kOutputGate)[j]) * act(static_cast<double>(c[j])));
     if (!projection_) {
       std::copy(hidden_.begin(), hidden_.end(), h);
     } else {

@@ -31,7 +31,7 @@ int16_t tangent(double real) {
 }
 
 // Integer weights with all that can be known before the data: rows of W, and bias - zero_point * sum(row).
-struct Product {
+struct LstmIntegerProduct {
   int input = -1;
   int64_t columns = 0;
   std::vector<int64_t> offset;  // per row
@@ -112,9 +112,9 @@ class IntegerPass {
   int16_t* z(size_t g) { return z_.data() + static_cast<int64_t>(g) * p_.m; }
 
   // Weights times a vector quantized as `x`, in steps of `result_scale`.
-  static Result<Product> product(const NodeDesc& n, int input, int64_t columns, int64_t rows, const Affine& x,
-                                 int bias, double result_scale) {
-    Product p{.input = input, .columns = columns};
+  static Result<LstmIntegerProduct> product(const NodeDesc& n, int input, int64_t columns, int64_t rows,
+                                            const Affine& x, int bias, double result_scale) {
+    LstmIntegerProduct p{.input = input, .columns = columns};
     const TensorDesc& w = at(n, input);
     if (w.dtype != DType::int8 || w.quant.empty() || !w.is_known())
       return Status::unsupported(fmt::format("weights '{}' that are not constant quantized int8", w.name));
@@ -232,8 +232,8 @@ class IntegerPass {
   }
 
   LstmPass p_;
-  std::array<Product, 4> w_, r_;
-  Product projection_;
+  std::array<LstmIntegerProduct, 4> w_, r_;
+  LstmIntegerProduct projection_;
   std::array<double, 4> gate_one_{}, norm_scale_{}, peephole_scale_{};
   Affine output_, hidden_;
   double cell_scale_ = 0;

@@ -10,7 +10,7 @@
 namespace octet {
 namespace {
 
-struct Pass {
+struct RnnPass {
   int input = 0, weights = 1, recurrent = 2, bias = 3, hidden = 4, aux = -1, aux_weights = -1;
   Activation act;
   int64_t batch = 0, steps = 1, n = 0, n_aux = 0, units = 0;
@@ -20,7 +20,7 @@ struct Pass {
   int64_t row(int64_t t, int64_t b) const { return time_major ? t * batch + b : b * steps + t; }
 };
 
-Status check(const NodeDesc& n, Pass& p, bool time_major) {
+Status check(const NodeDesc& n, RnnPass& p, bool time_major) {
   auto shape = [&](int i) -> const Shape& { return n.in[static_cast<size_t>(i)].shape; };
   for (int i : {p.input, p.weights, p.recurrent, p.bias, p.hidden})
     if (!n.has_input(static_cast<size_t>(i))) return Status::corrupt(fmt::format("input {} is absent", i));
@@ -49,20 +49,20 @@ Status check(const NodeDesc& n, Pass& p, bool time_major) {
   return check_state(n.in[static_cast<size_t>(p.hidden)], p.batch * p.units);
 }
 
-Result<std::vector<Pass>> passes_of(const NodeDesc& n) {
-  Pass p;
+Result<std::vector<RnnPass>> passes_of_rnn(const NodeDesc& n) {
+  RnnPass p;
   if (n.kind == OpKind::RNN) {
     p.act = n.attr<RnnAttrs>().act;
     OCTET_TRY(check(n, p, false));
-    return std::vector<Pass>{p};
+    return std::vector<RnnPass>{p};
   }
   if (n.kind == OpKind::UNIDIRECTIONAL_SEQUENCE_RNN) {
     p.act = n.attr<SequenceRnnAttrs>().act;
     OCTET_TRY(check(n, p, n.attr<SequenceRnnAttrs>().time_major));
-    return std::vector<Pass>{p};
+    return std::vector<RnnPass>{p};
   }
   const auto& attr = n.attr<BidirectionalRnnAttrs>();
-  Pass back{.weights = 5, .recurrent = 6, .bias = 7, .hidden = 8};
+  RnnPass back{.weights = 5, .recurrent = 6, .bias = 7, .hidden = 8};
   back.backwards = true;
   p.act = back.act = attr.act;
   if (n.has_input(9)) {
@@ -87,14 +87,14 @@ Result<std::vector<Pass>> passes_of(const NodeDesc& n) {
   } else {
     back.output = 1;
   }
-  return std::vector<Pass>{p, back};
+  return std::vector<RnnPass>{p, back};
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
-  OCTET_ASSIGN(const auto passes, passes_of(n));
+Result<InferredShapes> infer_rnn(const NodeDesc& n) {
+  OCTET_ASSIGN(const auto passes, passes_of_rnn(n));
   InferredShapes out;
   out.shapes.resize(n.out.size());
-  for (const Pass& p : passes) {
+  for (const RnnPass& p : passes) {
     Shape s = n.in[0].shape;
     s[-1] = static_cast<int32_t>(p.row_stride);
     out.shapes[p.output] = s;
@@ -102,12 +102,12 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return out;
 }
 
-struct Weights {
+struct RnnWeights {
   Rows w, r, a;
 };
 
 template <bool wide>
-void step(const Pass& p, const Weights& k, const RunArgs& args, int64_t t, int64_t b,
+void step(const RnnPass& p, const RnnWeights& k, const RunArgs& args, int64_t t, int64_t b,
           std::vector<float>& next) {
   const int64_t row = p.row(t, b);
   const float* x = static_cast<const float*>(args.in[static_cast<size_t>(p.input)]) + row * p.n;
@@ -129,11 +129,11 @@ void step(const Pass& p, const Weights& k, const RunArgs& args, int64_t t, int64
 }
 
 template <bool wide>
-KernelResult create(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(auto passes, passes_of(n));
-  std::vector<Weights> weights;
-  for (const Pass& p : passes) {
-    Weights k;
+KernelResult create_rnn(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(auto passes, passes_of_rnn(n));
+  std::vector<RnnWeights> weights;
+  for (const RnnPass& p : passes) {
+    RnnWeights k;
     OCTET_ASSIGN(k.w, rows_of(n, p.weights, p.n));
     OCTET_ASSIGN(k.r, rows_of(n, p.recurrent, p.units));
     OCTET_ASSIGN(k.a, rows_of(n, p.aux_weights, p.n_aux));
@@ -146,7 +146,7 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
   return make_kernel(
       [passes = std::move(passes), weights = std::move(weights)](const RunArgs& args) -> Status {
         for (size_t d = 0; d < passes.size(); ++d) {
-          const Pass& p = passes[d];
+          const RnnPass& p = passes[d];
           std::vector<float> next(static_cast<size_t>(p.units));
           for (int64_t s = 0; s < p.steps; ++s)
             for (int64_t b = 0; b < p.batch; ++b)
@@ -156,11 +156,11 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
       });
 }
 
-int64_t macs(const NodeDesc& n) {
-  const auto passes = passes_of(n);
+int64_t macs_rnn(const NodeDesc& n) {
+  const auto passes = passes_of_rnn(n);
   int64_t sum = 0;
   if (passes.ok())
-    for (const Pass& p : *passes)
+    for (const RnnPass& p : *passes)
       sum += p.batch * p.steps * p.units * (p.n + p.n_aux + p.units);
   return sum;
 }
@@ -170,12 +170,12 @@ OpSpec rnn_spec(OpKind kind, Arity inputs, Arity outputs, std::vector<size_t> st
       .kind = kind,
       .inputs = inputs,
       .outputs = outputs,
-      .infer = infer,
-      .reference = {"reference", create<true>},
-      .fast = {{"octet", create<false>}},
+      .infer = infer_rnn,
+      .reference = {"reference", create_rnn<true>},
+      .fast = {{"octet", create_rnn<false>}},
       .quant = QuantRule::none("has no int8 form in the TFLite specification; constant float weights and at "
                                "most 32 steps can be unrolled"),
-      .macs = macs,
+      .macs = macs_rnn,
       .state = std::move(state),
       .notes = "float, and int8 weights with float activations"};
 }

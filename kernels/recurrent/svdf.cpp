@@ -12,7 +12,7 @@
 namespace octet {
 namespace {
 
-enum Input : uint8_t { kX, kFeature, kTime, kBias, kState };
+enum SvdfInput : uint8_t { kSvdfX, kSvdfFeature, kSvdfTime, kSvdfBias, kSvdfState };
 
 struct Sizes {
   int64_t batch = 0, n = 0, filters = 0, memory = 0, units = 0, rank = 0;
@@ -20,7 +20,7 @@ struct Sizes {
 
 Result<Sizes> sizes_of(const NodeDesc& n) {
   if (n.in.size() != 5) return Status::corrupt(fmt::format("has {} inputs", n.in.size()));
-  const Shape &x = n.in[kX].shape, &feature = n.in[kFeature].shape, &time = n.in[kTime].shape;
+  const Shape &x = n.in[kSvdfX].shape, &feature = n.in[kSvdfFeature].shape, &time = n.in[kSvdfTime].shape;
   const int64_t rank = n.attr<SvdfAttrs>().rank;
   if (x.rank() != 2 || feature.rank() != 2 || time.rank() != 2 || feature[1] != x[1] || time[0] != feature[0])
     return Status::corrupt(fmt::format("input {}, features {} and times {} do not go together", x.to_string(),
@@ -34,50 +34,51 @@ Result<Sizes> sizes_of(const NodeDesc& n) {
           .memory = time[1],
           .units = feature[0] / rank,
           .rank = rank};
-  if (const TensorDesc* bias = n.optional_input(kBias); bias != nullptr && bias->elements() != s.units)
+  if (const TensorDesc* bias = n.optional_input(kSvdfBias); bias != nullptr && bias->elements() != s.units)
     return Status::corrupt(fmt::format("bias is {} for {} units", bias->shape.to_string(), s.units));
-  OCTET_TRY(check_state(n.in[kState], s.batch * s.filters * s.memory));
+  OCTET_TRY(check_state(n.in[kSvdfState], s.batch * s.filters * s.memory));
   return s;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_svdf(const NodeDesc& n) {
   OCTET_ASSIGN(const Sizes s, sizes_of(n));
   return one({static_cast<int32_t>(s.batch), static_cast<int32_t>(s.units)});
 }
 
 template <bool wide>
 KernelResult create_float(const NodeDesc& n, const Sizes& s) {
-  OCTET_ASSIGN(const Rows feature, rows_of(n, kFeature, s.n));
-  OCTET_ASSIGN(const Rows time, rows_of(n, kTime, s.memory));
-  if (n.in[kState].dtype != DType::float32 || n.out[0].dtype != DType::float32 ||
-      (n.has_input(kBias) && n.in[kBias].dtype != DType::float32))
+  OCTET_ASSIGN(const Rows feature, rows_of(n, kSvdfFeature, s.n));
+  OCTET_ASSIGN(const Rows time, rows_of(n, kSvdfTime, s.memory));
+  if (n.in[kSvdfState].dtype != DType::float32 || n.out[0].dtype != DType::float32 ||
+      (n.has_input(kSvdfBias) && n.in[kSvdfBias].dtype != DType::float32))
     return Status::unsupported("a float SVDF with an integer state, bias or output");
-  return make_kernel([=, act = n.attr<SvdfAttrs>().act,
-                      has_bias = n.has_input(kBias)](const RunArgs& args) -> Status {
-    float* state = state_of<float>(args, kState);
-    for (int64_t b = 0; b < s.batch; ++b) {
-      const float* x = static_cast<const float*>(args.in[kX]) + b * s.n;
-      float* past = state + b * s.filters * s.memory;
-      float* y = static_cast<float*>(args.out[0]) + b * s.units;
-      args.pool.for_range(
-          static_cast<size_t>(s.units), grain_of_rows(s.rank * (s.n + s.memory)),
-          [&](size_t begin, size_t end) {
-            for (auto u = static_cast<int64_t>(begin); u < static_cast<int64_t>(end); ++u) {
-              double sum = has_bias ? static_cast<double>(static_cast<const float*>(args.in[kBias])[u]) : 0.0;
-              for (int64_t f = u * s.rank; f < (u + 1) * s.rank; ++f) {
-                float* memory = past + f * s.memory;
-                std::memmove(memory, memory + 1, static_cast<size_t>(s.memory - 1) * sizeof(float));
-                memory[s.memory - 1] = static_cast<float>(feature.dot(args, f, x, wide));
-                sum += time.dot(args, f, memory, wide);
-              }
-              y[u] = apply(act, static_cast<float>(sum));
-            }
-          });
-    }
-    if (args.inner != nullptr)
-      args.inner->on_inner(0, {state, static_cast<size_t>(s.batch * s.filters * s.memory)});
-    return {};
-  });
+  return make_kernel(
+      [=, act = n.attr<SvdfAttrs>().act, has_bias = n.has_input(kSvdfBias)](const RunArgs& args) -> Status {
+        float* state = state_of<float>(args, kSvdfState);
+        for (int64_t b = 0; b < s.batch; ++b) {
+          const float* x = static_cast<const float*>(args.in[kSvdfX]) + b * s.n;
+          float* past = state + b * s.filters * s.memory;
+          float* y = static_cast<float*>(args.out[0]) + b * s.units;
+          args.pool.for_range(
+              static_cast<size_t>(s.units), grain_of_rows(s.rank * (s.n + s.memory)),
+              [&](size_t begin, size_t end) {
+                for (auto u = static_cast<int64_t>(begin); u < static_cast<int64_t>(end); ++u) {
+                  double sum =
+                      has_bias ? static_cast<double>(static_cast<const float*>(args.in[kSvdfBias])[u]) : 0.0;
+                  for (int64_t f = u * s.rank; f < (u + 1) * s.rank; ++f) {
+                    float* memory = past + f * s.memory;
+                    std::memmove(memory, memory + 1, static_cast<size_t>(s.memory - 1) * sizeof(float));
+                    memory[s.memory - 1] = static_cast<float>(feature.dot(args, f, x, wide));
+                    sum += time.dot(args, f, memory, wide);
+                  }
+                  y[u] = apply(act, static_cast<float>(sum));
+                }
+              });
+        }
+        if (args.inner != nullptr)
+          args.inner->on_inner(0, {state, static_cast<size_t>(s.batch * s.filters * s.memory)});
+        return {};
+      });
 }
 
 int64_t sum_of(const int8_t* w, int64_t n) {
@@ -91,45 +92,47 @@ int64_t sum_of(const int8_t* w, int64_t n) {
 // state once; the sum over time is exact and rounded once at the output.
 template <class S>
 KernelResult create_integer(const NodeDesc& n, const Sizes& s) {
-  for (Input i : {kX, kFeature, kTime, kState})
+  for (SvdfInput i : {kSvdfX, kSvdfFeature, kSvdfTime, kSvdfState})
     if (n.in[i].quant.empty())
       return Status::corrupt(fmt::format("'{}' has no quantization parameters", n.in[i].name));
   if (n.out[0].quant.empty()) return Status::corrupt("the output has no quantization parameters");
   const DType state_type = dtype_of<S>();
-  if (n.in[kX].dtype != DType::int8 || n.in[kFeature].dtype != DType::int8 ||
-      n.in[kTime].dtype != state_type || n.out[0].dtype != DType::int8 ||
-      (n.has_input(kBias) && n.in[kBias].dtype != DType::int32))
+  if (n.in[kSvdfX].dtype != DType::int8 || n.in[kSvdfFeature].dtype != DType::int8 ||
+      n.in[kSvdfTime].dtype != state_type || n.out[0].dtype != DType::int8 ||
+      (n.has_input(kSvdfBias) && n.in[kSvdfBias].dtype != DType::int32))
     return Status::unsupported(fmt::format("an SVDF of {} with {} state and {} times",
-                                           name_of(n.in[kX].dtype), name_of(state_type),
-                                           name_of(n.in[kTime].dtype)));
-  const Affine x = n.in[kX].quant.at(), state = n.in[kState].quant.at(), out = n.out[0].quant.at();
-  if (n.in[kFeature].quant.zero_point() != 0 || n.in[kTime].quant.zero_point() != 0 || state.zero_point != 0)
+                                           name_of(n.in[kSvdfX].dtype), name_of(state_type),
+                                           name_of(n.in[kSvdfTime].dtype)));
+  const Affine x = n.in[kSvdfX].quant.at(), state = n.in[kSvdfState].quant.at(), out = n.out[0].quant.at();
+  if (n.in[kSvdfFeature].quant.zero_point() != 0 || n.in[kSvdfTime].quant.zero_point() != 0 ||
+      state.zero_point != 0)
     return Status::unsupported("an SVDF whose weights or state have a zero point");
-  const double to_state = static_cast<double>(x.scale) * static_cast<double>(n.in[kFeature].quant.scale()) /
+  const double to_state = static_cast<double>(x.scale) *
+                          static_cast<double>(n.in[kSvdfFeature].quant.scale()) /
                           static_cast<double>(state.scale);
-  const double to_out = static_cast<double>(state.scale) * static_cast<double>(n.in[kTime].quant.scale()) /
-                        static_cast<double>(out.scale);
+  const double to_out = static_cast<double>(state.scale) *
+                        static_cast<double>(n.in[kSvdfTime].quant.scale()) / static_cast<double>(out.scale);
   const QuantBounds bounds = bounds_of(n.attr<SvdfAttrs>().act, DType::int8, out);
   // w . (x - z) = w . x - z sum(w): the sums of constant weights are known now.
   std::vector<int64_t> sums;
-  if (n.in[kFeature].is_known())
+  if (n.in[kSvdfFeature].is_known())
     for (int64_t f = 0; f < s.filters; ++f)
-      sums.push_back(sum_of(n.in[kFeature].as<int8_t>().data() + f * s.n, s.n));
-  return make_kernel([=, has_bias = n.has_input(kBias)](const RunArgs& args) -> Status {
+      sums.push_back(sum_of(n.in[kSvdfFeature].as<int8_t>().data() + f * s.n, s.n));
+  return make_kernel([=, has_bias = n.has_input(kSvdfBias)](const RunArgs& args) -> Status {
     for (int64_t b = 0; b < s.batch; ++b) {
-      const int8_t* in = static_cast<const int8_t*>(args.in[kX]) + b * s.n;
-      S* past = state_of<S>(args, kState) + b * s.filters * s.memory;
+      const int8_t* in = static_cast<const int8_t*>(args.in[kSvdfX]) + b * s.n;
+      S* past = state_of<S>(args, kSvdfState) + b * s.filters * s.memory;
       int8_t* y = static_cast<int8_t*>(args.out[0]) + b * s.units;
       for (int64_t u = 0; u < s.units; ++u) {
-        int64_t sum = has_bias ? static_cast<const int32_t*>(args.in[kBias])[u] : 0;
+        int64_t sum = has_bias ? static_cast<const int32_t*>(args.in[kSvdfBias])[u] : 0;
         for (int64_t f = u * s.rank; f < (u + 1) * s.rank; ++f) {
-          const int8_t* w = static_cast<const int8_t*>(args.in[kFeature]) + f * s.n;
+          const int8_t* w = static_cast<const int8_t*>(args.in[kSvdfFeature]) + f * s.n;
           const int64_t weights = sums.empty() ? sum_of(w, s.n) : sums[static_cast<size_t>(f)];
           const int64_t dot = dot_integer(w, in, s.n) - weights * x.zero_point;
           S* memory = past + f * s.memory;
           std::memmove(memory, memory + 1, static_cast<size_t>(s.memory - 1) * sizeof(S));
           memory[s.memory - 1] = saturate<S>(round_even(static_cast<double>(dot) * to_state));
-          const S* t = static_cast<const S*>(args.in[kTime]) + f * s.memory;
+          const S* t = static_cast<const S*>(args.in[kSvdfTime]) + f * s.memory;
           for (int64_t i = 0; i < s.memory; ++i)
             sum += int32_t{t[i]} * int32_t{memory[i]};
         }
@@ -143,16 +146,16 @@ KernelResult create_integer(const NodeDesc& n, const Sizes& s) {
 }
 
 template <bool wide>
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_svdf(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Sizes s, sizes_of(n));
-  if (n.in[kX].dtype == DType::float32) return create_float<wide>(n, s);
+  if (n.in[kSvdfX].dtype == DType::float32) return create_float<wide>(n, s);
   if (!wide) return Status::declined("integer SVDFs have one kernel");
-  if (n.in[kState].dtype == DType::int16) return create_integer<int16_t>(n, s);
-  if (n.in[kState].dtype == DType::int8) return create_integer<int8_t>(n, s);
-  return Status::unsupported(fmt::format("an SVDF with a state of {}", name_of(n.in[kState].dtype)));
+  if (n.in[kSvdfState].dtype == DType::int16) return create_integer<int16_t>(n, s);
+  if (n.in[kSvdfState].dtype == DType::int8) return create_integer<int8_t>(n, s);
+  return Status::unsupported(fmt::format("an SVDF with a state of {}", name_of(n.in[kSvdfState].dtype)));
 }
 
-int64_t macs(const NodeDesc& n) {
+int64_t macs_svdf(const NodeDesc& n) {
   const auto s = sizes_of(n);
   return s.ok() ? s->batch * s->filters * (s->n + s->memory) : 0;
 }
@@ -162,7 +165,7 @@ QuantRule integer_rule() {
   TensorRule time = symmetric16();
   time.levels = 511;  // 10 bits: the other 6 are room for the sum over time
   return QuantRule::of(
-      {activation(), weights_per_tensor(), time, bias_of(kState, kTime), symmetric16().seen_as(0)},
+      {activation(), weights_per_tensor(), time, bias_of(kSvdfState, kSvdfTime), symmetric16().seen_as(0)},
       {activation()});
 }
 
@@ -172,13 +175,13 @@ const OpSpec& spec_SVDF() {
   static const OpSpec spec{
       .kind = OpKind::SVDF,
       .inputs = {1, 5},  // the bias, fourth of five, may be absent
-      .infer = infer,
-      .reference = {"reference", create<true>},
-      .fast = {{"octet", create<false>}},
+      .infer = infer_svdf,
+      .reference = {"reference", create_svdf<true>},
+      .fast = {{"octet", create_svdf<false>}},
       .quant = integer_rule(),
       .inner = {"state"},
-      .macs = macs,
-      .state = {kState},
+      .macs = macs_svdf,
+      .state = {kSvdfState},
       .version_int8 = 3,
       .notes = "float, int8 weights with float activations, and integer with an int16 or int8 state",
   };

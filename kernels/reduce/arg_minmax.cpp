@@ -16,7 +16,7 @@ Result<int> axis_of(const NodeDesc& n) {
   return *axis;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_arg_minmax(const NodeDesc& n) {
   if (!n.in[1].is_known()) return InferredShapes::later();
   OCTET_ASSIGN(const int axis, axis_of(n));
   const Shape& s = n.in[0].shape;
@@ -88,7 +88,7 @@ std::unique_ptr<Kernel> arg_kernel(const Extents& e) {
 }
 
 template <bool is_max>
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_arg_minmax(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const int axis, axis_of(n));
   const TensorDesc &in = n.in[0], &out = n.out[0];
   const Extents e{static_cast<size_t>(in.shape.elements(0, axis)), static_cast<size_t>(in.shape[axis]),
@@ -108,7 +108,7 @@ OpSpec make(OpKind kind, Implementation reference) {
   OpSpec s;
   s.kind = kind;
   s.inputs = {2, 2};
-  s.infer = infer;
+  s.infer = infer_arg_minmax;
   s.reference = reference;
   s.quant = QuantRule::of({activation(), keep()}, {keep()});
   s.version_int8 = 2;
@@ -119,11 +119,11 @@ OpSpec make(OpKind kind, Implementation reference) {
 }  // namespace
 
 const OpSpec& spec_ARG_MAX() {
-  static const OpSpec spec = make(OpKind::ARG_MAX, {"reference", create<true>});
+  static const OpSpec spec = make(OpKind::ARG_MAX, {"reference", create_arg_minmax<true>});
   return spec;
 }
 const OpSpec& spec_ARG_MIN() {
-  static const OpSpec spec = make(OpKind::ARG_MIN, {"reference", create<false>});
+  static const OpSpec spec = make(OpKind::ARG_MIN, {"reference", create_arg_minmax<false>});
   return spec;
 }
 

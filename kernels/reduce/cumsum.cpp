@@ -23,7 +23,7 @@ Result<int> resolve(const Shape& s, int64_t axis) {
   return *a;
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_cumsum(const NodeDesc& n) {
   OCTET_TRY(check_axis(n.in[1]));
   if (n.in[1].is_known()) {
     OCTET_ASSIGN(const auto axes, integers_of(n.in[1]));
@@ -63,7 +63,7 @@ std::unique_ptr<Kernel> cumsum_kernel(const NodeDesc& n, Load load, Finish finis
   });
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_cumsum(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return unsupported_type(out);
   if (in.dtype == DType::float32)
@@ -143,7 +143,7 @@ std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const
 }
 
 // The rounding of the quotient of the scales to float is less than half a step of 8 bits.
-KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+KernelResult octet_8bit_cumsum(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if ((in.dtype != DType::int8 && in.dtype != DType::uint8) || in.dtype != out.dtype)
     return declined_type(in.dtype);
@@ -159,9 +159,9 @@ const OpSpec& spec_CUMSUM() {
     OpSpec s;
     s.kind = OpKind::CUMSUM;
     s.inputs = {2, 2};
-    s.infer = infer;
-    s.reference = {"reference", create};
-    s.fast = {{"octet", octet_8bit}};
+    s.infer = infer_cumsum;
+    s.reference = {"reference", create_cumsum};
+    s.fast = {{"octet", octet_8bit_cumsum}};
     s.quant = QuantRule::of({activation(), keep()}, {activation()});
     s.sharing = Sharing::in_place;
     s.notes = "int8 works in Octet (exact sums); TensorFlow Lite has no int8 form";

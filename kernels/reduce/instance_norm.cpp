@@ -31,7 +31,7 @@ Geometry geometry_of(const Shape& s) {
   return {s[0], s[3], int64_t{s[1]} * s[2], true};
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_instance_norm(const NodeDesc& n) {
   const Shape& s = n.in[0].shape;
   if (s.rank() != 3 && s.rank() != 4)
     return Status::unsupported(fmt::format("an input of {} axes; three or four", s.rank()));
@@ -138,7 +138,7 @@ std::unique_ptr<Kernel> reference_kernel(Norm norm) {
   });
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
+KernelResult reference_instance_norm(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(Norm k, norm_of(n));
   return dispatch<float, int8_t, uint8_t>(n.in[0].dtype, unsupported_type(n.in[0]),
                                           [&](auto type) -> KernelResult {
@@ -148,7 +148,7 @@ KernelResult reference(const NodeDesc& n, ThreadPool&) {
 }
 
 // Channels last: channels side by side in vector registers, pixel after pixel, so that sums have the
-// reference's own order.
+// reference_instance_norm's own order.
 struct Columns {
   std::vector<double> mean, factor, beta;
   explicit Columns(size_t n) : mean(n), factor(n), beta(n) {}
@@ -276,8 +276,8 @@ const OpSpec& spec_INSTANCE_NORM() {
   static const OpSpec spec{
       .kind = OpKind::INSTANCE_NORM,
       .inputs = {3, 3},
-      .infer = infer,
-      .reference = {"reference", reference},
+      .infer = infer_instance_norm,
+      .reference = {"reference", reference_instance_norm},
       .fast = {{"octet", octet_columns}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; three axes (N, C, D) or four (NHWC); gamma and beta stay float32 in int8",

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kEpsilon = 1e-6;
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_l2_normalization(const NodeDesc& n) {
   if (n.in[0].shape.rank() == 0) return Status::corrupt("the input is a scalar; needs at least one axis");
   if (!n.attr<ActivationAttrs>().act.none()) return Status::unsupported("a fused activation");
   return infer_same(n);
@@ -33,7 +33,7 @@ std::unique_ptr<Kernel> rows_kernel(const Shape& s, F f) {  // f(in, out, length
   });
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
+KernelResult reference_l2_normalization(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return unsupported_type(out);
   if (in.dtype == DType::float32)
@@ -61,7 +61,7 @@ KernelResult reference(const NodeDesc& n, ThreadPool&) {
 }
 
 // 8 bits: the sum of squares is exact in integers, the rest one vectorized loop.
-KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+KernelResult octet_8bit_l2_normalization(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype || in.dtype == DType::int16) return declined_type(out.dtype);
   if (in.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
@@ -97,9 +97,9 @@ const OpSpec& spec_L2_NORMALIZATION() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::L2_NORMALIZATION;
-    s.infer = infer;
-    s.reference = {"reference", reference};
-    s.fast = {{"octet", octet_8bit}};
+    s.infer = infer_l2_normalization;
+    s.reference = {"reference", reference_l2_normalization};
+    s.fast = {{"octet", octet_8bit_l2_normalization}};
     s.quant = QuantRule::of({activation()}, {fixed(1.0f / 128, 0, 1.0f / 32768)});
     s.version_int8 = 2;
     s.notes = "along the last axis; no fused activation";

@@ -10,7 +10,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_local_response_normalization(const NodeDesc& n) {
   if (n.in[0].shape.rank() == 0) return Status::corrupt("the input is a scalar; needs at least one axis");
   if (n.attr<LrnAttrs>().radius < 0) return Status::corrupt("negative radius");
   return infer_same(n);
@@ -45,7 +45,7 @@ std::unique_ptr<Kernel> lrn_kernel(const NodeDesc& n, Load load, Store store) {
   });
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_local_response_normalization(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return unsupported_type(out);
   if (in.dtype == DType::float32)
@@ -66,8 +66,8 @@ const OpSpec& spec_LOCAL_RESPONSE_NORMALIZATION() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::LOCAL_RESPONSE_NORMALIZATION;
-    s.infer = infer;
-    s.reference = {"reference", create};
+    s.infer = infer_local_response_normalization;
+    s.reference = {"reference", create_local_response_normalization};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";
     return s;

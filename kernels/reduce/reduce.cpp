@@ -1,4 +1,4 @@
-// MEAN, SUM and the REDUCE_* operators: shapes, reference kernel, specs.
+// MEAN, SUM and the REDUCE_* operators: shapes, reference_reduce kernel, specs.
 #include "kernels/reduce/reduce.hpp"
 
 #include <algorithm>
@@ -180,7 +180,7 @@ KernelResult quantized_reference(OpKind kind, const ReducePlan& p, const Affine&
   }
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
+KernelResult reference_reduce(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return unsupported_type(out);
   OCTET_ASSIGN(const uint32_t axes, reduction_axes(n));
@@ -210,7 +210,7 @@ OpSpec make(OpKind kind, QuantRule quant, int version_int8, int version_int16, s
   s.kind = kind;
   s.inputs = {2, 2};
   s.infer = infer_reduce;
-  s.reference = {"reference", reference};
+  s.reference = {"reference", reference_reduce};
   if (kind != OpKind::REDUCE_ANY && kind != OpKind::REDUCE_ALL && kind != OpKind::REDUCE_PROD)
     s.fast = {{"octet", reduce_octet}};
   s.quant = std::move(quant);

@@ -15,7 +15,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_rms_norm(const NodeDesc& n) {
   const Shape& s = n.in[0].shape;
   if (s.rank() == 0) return Status::corrupt("the input is a scalar; needs at least one axis");
   OCTET_TRY(ChannelTerm::check(n, 1, s[-1]));
@@ -24,7 +24,7 @@ Result<InferredShapes> infer(const NodeDesc& n) {
   return infer_same(n);
 }
 
-struct Norm {
+struct RmsNorm {
   size_t rows = 0, length = 0;
   ChannelTerm gamma, beta;
   double epsilon = 0, scale = 1;  // scale: of the input's integers; 1 for floats
@@ -39,10 +39,10 @@ struct Norm {
   }
 };
 
-Result<Norm> norm_of(const NodeDesc& n) {
+Result<RmsNorm> rms_norm_of(const NodeDesc& n) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return unsupported_type(out);
-  Norm k;
+  RmsNorm k;
   k.length = static_cast<size_t>(in.shape[-1]);
   k.rows = static_cast<size_t>(in.shape.elements(0, in.shape.rank() - 1));
   OCTET_ASSIGN(k.gamma, ChannelTerm::make(n, 1, in.shape[-1], 1));
@@ -58,7 +58,7 @@ Result<Norm> norm_of(const NodeDesc& n) {
 
 // f(x, y, gamma, beta) for every row.
 template <class T, class F>
-std::unique_ptr<Kernel> rows_kernel(Norm norm, F f) {
+std::unique_ptr<Kernel> rows_kernel(RmsNorm norm, F f) {
   return make_kernel([k = std::move(norm), f](const RunArgs& args) -> Status {
     const T* in = static_cast<const T*>(args.in[0]);
     T* out = static_cast<T*>(args.out[0]);
@@ -88,13 +88,13 @@ auto squares_of(const T* x, size_t n, int zero) {
   }
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(Norm norm, norm_of(n));
+KernelResult reference_rms_norm(const NodeDesc& n, ThreadPool&) {
+  OCTET_ASSIGN(RmsNorm norm, rms_norm_of(n));
   return dispatch<float, int8_t, uint8_t>(
       n.in[0].dtype, unsupported_type(n.in[0]), [&](auto type) -> KernelResult {
         using T = typename decltype(type)::type;
         return rows_kernel<T>(
-            std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma, const double* beta) {
+            std::move(norm), [](const RmsNorm& k, const T* x, T* y, const double* gamma, const double* beta) {
               constexpr bool integer = !std::is_same_v<T, float>;
               const double factor = k.factor(static_cast<double>(squares_of(x, k.length, k.zero)), integer);
               for (size_t i = 0; i < k.length; ++i) {
@@ -125,14 +125,14 @@ double wide_squares(const float* x, size_t n) {
   return sum + lanes[0];
 }
 
-KernelResult octet_float(Norm norm) {
-  return rows_kernel<float>(
-      std::move(norm), [](const Norm& k, const float* x, float* y, const double* gamma, const double* beta) {
-        const double factor = k.factor(wide_squares(x, k.length), false);
-        element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
-          y[i] = static_cast<float>(static_cast<double>(x[i]) * factor * gamma[i] + beta[i]);
-        });
-      });
+KernelResult octet_float(RmsNorm norm) {
+  return rows_kernel<float>(std::move(norm), [](const RmsNorm& k, const float* x, float* y,
+                                                const double* gamma, const double* beta) {
+    const double factor = k.factor(wide_squares(x, k.length), false);
+    element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
+      y[i] = static_cast<float>(static_cast<double>(x[i]) * factor * gamma[i] + beta[i]);
+    });
+  });
 }
 
 // The same integers as squares_of(): products of 16-bit differences, summed in 32 bits as far as they fit.
@@ -153,9 +153,9 @@ int64_t narrow_squares(const T* x, size_t n, int zero) {
 }
 
 template <class T>
-KernelResult octet_8bit(Norm norm) {
+KernelResult octet_8bit(RmsNorm norm) {
   return rows_kernel<T>(
-      std::move(norm), [](const Norm& k, const T* x, T* y, const double* gamma, const double* beta) {
+      std::move(norm), [](const RmsNorm& k, const T* x, T* y, const double* gamma, const double* beta) {
         const int zx = k.zero, zy = static_cast<int>(k.out.zero_point);
         const double step = static_cast<double>(k.out.scale);
         const double factor = k.factor(static_cast<double>(narrow_squares(x, k.length, zx)), true) / step;
@@ -173,7 +173,7 @@ KernelResult octet_8bit(Norm norm) {
 }
 
 KernelResult octet(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(Norm norm, norm_of(n));
+  OCTET_ASSIGN(RmsNorm norm, rms_norm_of(n));
   switch (n.in[0].dtype) {
     case DType::float32: return octet_float(std::move(norm));
     case DType::int8: return octet_8bit<int8_t>(std::move(norm));
@@ -188,8 +188,8 @@ const OpSpec& spec_RMS_NORM() {
   static const OpSpec spec{
       .kind = OpKind::RMS_NORM,
       .inputs = {2, 3},
-      .infer = infer,
-      .reference = {"reference", reference},
+      .infer = infer_rms_norm,
+      .reference = {"reference", reference_rms_norm},
       .fast = {{"octet", octet}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; along the last axis; gamma and beta stay float32 in int8",

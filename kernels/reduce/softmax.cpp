@@ -16,7 +16,7 @@
 namespace octet {
 namespace {
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_softmax(const NodeDesc& n) {
   if (n.in[0].shape.rank() == 0) return Status::corrupt("the input is a scalar; needs at least one axis");
   return infer_same(n);
 }
@@ -71,7 +71,7 @@ std::unique_ptr<Kernel> reference_kernel(const Rows& rows, double beta, bool log
   });
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
+KernelResult reference_softmax(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   const Rows rows = rows_of(in.shape);
   const double beta = beta_of(n);
@@ -214,7 +214,7 @@ void softmax_row_8bit(const Table& t, const uint8_t* in, uint8_t* out, size_t n,
   look_up(values, in, out, n);
 }
 
-KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+KernelResult octet_8bit_softmax(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (!is_byte(in.dtype) || !is_byte(out.dtype))
     return declined_type(is_byte(in.dtype) ? out.dtype : in.dtype);
@@ -253,9 +253,9 @@ KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
 OpSpec make(OpKind kind, TensorRule out, std::string_view notes) {
   OpSpec s;
   s.kind = kind;
-  s.infer = infer;
-  s.reference = {"reference", reference};
-  s.fast = {{"octet", octet_8bit}};
+  s.infer = infer_softmax;
+  s.reference = {"reference", reference_softmax};
+  s.fast = {{"octet", octet_8bit_softmax}};
   if (kind == OpKind::SOFTMAX) s.fast.push_back({"xnnpack", softmax_xnnpack});
   s.quant = QuantRule::of({activation()}, {out});
   s.version_int8 = 2;

@@ -18,7 +18,7 @@ Result<int32_t> k_of(const NodeDesc& n) {
   return static_cast<int32_t>(k[0]);
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_topk(const NodeDesc& n) {
   if (!n.in[1].is_known()) return InferredShapes::later();
   OCTET_ASSIGN(const int32_t k, k_of(n));
   Shape s = n.in[0].shape;
@@ -62,7 +62,7 @@ std::unique_ptr<Kernel> topk_kernel(size_t rows, size_t length, size_t k) {
   });
 }
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_topk(const NodeDesc& n, ThreadPool&) {
   const TensorDesc& in = n.in[0];
   OCTET_ASSIGN(const int32_t k, k_of(n));
   if (n.out[0].dtype != in.dtype) return unsupported_type(n.out[0]);
@@ -86,8 +86,8 @@ const OpSpec& spec_TOPK_V2() {
     s.kind = OpKind::TOPK_V2;
     s.inputs = {2, 2};
     s.outputs = {2, 2};
-    s.infer = infer;
-    s.reference = {"reference", create};
+    s.infer = infer_topk;
+    s.reference = {"reference", create_topk};
     s.quant = QuantRule::of({activation(), keep()}, {same_as_input(0), keep()});
     s.version_int8 = 2;
     s.version_int16 = 3;

@@ -51,7 +51,7 @@ Status check_shapes(const CustomOp& op, const NodeDesc& n, const InferredShapes&
   return {};
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_custom(const NodeDesc& n) {
   const std::string& name = n.attr<CustomAttrs>().name;
   if (const CustomOp* op = find_registered(n)) {
     OCTET_TRY(check_arity(n, name, op->inputs, op->outputs));
@@ -94,7 +94,7 @@ class Adapter final : public Kernel {
   std::vector<TensorView> out_;
 };
 
-KernelResult create(const NodeDesc& n, ThreadPool& pool) {
+KernelResult create_custom(const NodeDesc& n, ThreadPool& pool) {
   const std::string& name = n.attr<CustomAttrs>().name;
   if (const CustomOp* op = find_registered(n)) {
     for (const auto& side : {n.in, n.out})
@@ -131,8 +131,8 @@ const OpSpec& spec_CUSTOM() {
       .kind = OpKind::CUSTOM,
       .inputs = {0, -1},
       .outputs = {0, -1},
-      .infer = infer,
-      .reference = {"custom", create},
+      .infer = infer_custom,
+      .reference = {"custom", create_custom},
       .quant = QuantRule::none("a custom operator: Octet does not know its int8 form"),
       .notes = "TFLite_Detection_PostProcess is built in; a program brings others along (docs/CUSTOM_OPS.md)",
   };

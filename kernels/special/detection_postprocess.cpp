@@ -63,7 +63,7 @@ Status check(const NodeDesc& n, const Options& o) {
   return {};
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_detection_postprocess(const NodeDesc& n) {
   OCTET_ASSIGN(const Options o, options_of(n));
   OCTET_TRY(check(n, o));
   const int32_t rows = o.max_detections * (o.regular ? 1 : o.max_classes);
@@ -71,11 +71,11 @@ Result<InferredShapes> infer(const NodeDesc& n) {
                         .shapes = {Shape{1, rows, 4}, Shape{1, rows}, Shape{1, rows}, Shape{1}}};
 }
 
-struct Box {
+struct DetectionPostprocessBox {
   float ymin, xmin, ymax, xmax;
 };
 
-float intersection_over_union(const Box& a, const Box& b) {
+float intersection_over_union(const DetectionPostprocessBox& a, const DetectionPostprocessBox& b) {
   const float area_a = (a.ymax - a.ymin) * (a.xmax - a.xmin), area_b = (b.ymax - b.ymin) * (b.xmax - b.xmin);
   if (area_a <= 0 || area_b <= 0) return 0;
   const float h = std::max(std::min(a.ymax, b.ymax) - std::max(a.ymin, b.ymin), 0.0f);
@@ -143,7 +143,7 @@ class DetectionPostprocess final : public Kernel {
     std::vector<Detection> kept;
     for (const Detection& d : candidates) {
       if (static_cast<int>(kept.size()) >= limit) break;
-      const Box& box = boxes_[static_cast<size_t>(d.anchor)];
+      const DetectionPostprocessBox& box = boxes_[static_cast<size_t>(d.anchor)];
       const bool covered = std::any_of(kept.begin(), kept.end(), [&](const Detection& k) {
         return intersection_over_union(boxes_[static_cast<size_t>(k.anchor)], box) > o_.iou_threshold;
       });
@@ -196,11 +196,11 @@ class DetectionPostprocess final : public Kernel {
   void write(const RunArgs& args, const std::vector<Detection>& kept) const {
     const auto rows =
         static_cast<size_t>(o_.max_detections) * static_cast<size_t>(o_.regular ? 1 : o_.max_classes);
-    auto* boxes = static_cast<Box*>(args.out[0]);
+    auto* boxes = static_cast<DetectionPostprocessBox*>(args.out[0]);
     auto *labels = static_cast<float*>(args.out[1]), *scores = static_cast<float*>(args.out[2]);
     for (size_t i = 0; i < rows; ++i) {
       const bool some = i < kept.size();
-      boxes[i] = some ? boxes_[static_cast<size_t>(kept[i].anchor)] : Box{0, 0, 0, 0};
+      boxes[i] = some ? boxes_[static_cast<size_t>(kept[i].anchor)] : DetectionPostprocessBox{0, 0, 0, 0};
       labels[i] = some ? static_cast<float>(kept[i].label) : 0.0f;
       scores[i] = some ? kept[i].score : 0.0f;
     }
@@ -210,11 +210,11 @@ class DetectionPostprocess final : public Kernel {
   Options o_;
   std::vector<TensorDesc> in_;
   int32_t anchors_, columns_;
-  std::vector<Box> boxes_;
+  std::vector<DetectionPostprocessBox> boxes_;
   std::vector<float> scores_;
 };
 
-KernelResult create(const NodeDesc& n, ThreadPool&) {
+KernelResult create_detection_postprocess(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Options o, options_of(n));
   OCTET_TRY(check(n, o));
   for (size_t i = 0; i < 3; ++i) {
@@ -235,8 +235,8 @@ BuiltinCustomOp detection_postprocess() {
   return {.name = "TFLite_Detection_PostProcess",
           .inputs = {3, 3},
           .outputs = {4, 4},
-          .infer = infer,
-          .create = create};
+          .infer = infer_detection_postprocess,
+          .create = create_detection_postprocess};
 }
 
 }  // namespace octet

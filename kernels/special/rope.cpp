@@ -30,7 +30,7 @@ Status check_table(const TensorDesc& t, const Shape& x) {
       fmt::format("table '{}' is {}, which does not go with {}", t.name, t.shape.to_string(), x.to_string()));
 }
 
-Result<InferredShapes> infer(const NodeDesc& n) {
+Result<InferredShapes> infer_rope(const NodeDesc& n) {
   if (n.attr<RopeAttrs>().mode != RopeAttrs::Mode::gpt_neox)
     return Status::unsupported("the mode GPT_J, whose tables no public document describes");
   const Shape& s = n.in[0].shape;
@@ -87,7 +87,7 @@ Status check_types(const NodeDesc& n) {
   return {};
 }
 
-KernelResult reference(const NodeDesc& n, ThreadPool&) {
+KernelResult reference_rope(const NodeDesc& n, ThreadPool&) {
   OCTET_TRY(check_types(n));
   auto rotate = [](auto real, auto store) {
     return [=](const auto* x, const float* sin, const float* cos, auto* y, size_t half) {
@@ -125,7 +125,7 @@ KernelResult octet_float(const NodeDesc& n, ThreadPool&) {
 }
 
 template <class T>
-std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const Affine& to) {
+std::unique_ptr<Kernel> byte_kernel_rope(const NodeDesc& n, const Affine& from, const Affine& to) {
   const float ratio = static_cast<float>(static_cast<double>(from.scale) / static_cast<double>(to.scale));
   const int zero_in = static_cast<int>(from.zero_point), zero_out = static_cast<int>(to.zero_point);
   const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zero_out);
@@ -143,13 +143,13 @@ std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const
   });
 }
 
-KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+KernelResult octet_8bit_rope(const NodeDesc& n, ThreadPool&) {
   OCTET_TRY(check_types(n));
   if (n.in[0].dtype != DType::int8 && n.in[0].dtype != DType::uint8) return declined_type(n.in[0].dtype);
   OCTET_ASSIGN(const Affine from, affine_of(n.in[0]));
   OCTET_ASSIGN(const Affine to, affine_of(n.out[0]));
-  if (n.in[0].dtype == DType::int8) return byte_kernel<int8_t>(n, from, to);
-  return byte_kernel<uint8_t>(n, from, to);
+  if (n.in[0].dtype == DType::int8) return byte_kernel_rope<int8_t>(n, from, to);
+  return byte_kernel_rope<uint8_t>(n, from, to);
 }
 
 }  // namespace
@@ -158,9 +158,9 @@ const OpSpec& spec_ROPE() {
   static const OpSpec spec{
       .kind = OpKind::ROPE,
       .inputs = {3, 3},
-      .infer = infer,
-      .reference = {"reference", reference},
-      .fast = {{"octet", octet_float}, {"octet", octet_8bit}},
+      .infer = infer_rope,
+      .reference = {"reference", reference_rope},
+      .fast = {{"octet", octet_float}, {"octet", octet_8bit_rope}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; mode GPT_NEOX; the tables stay float32 in int8",
   };

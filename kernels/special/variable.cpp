@@ -12,20 +12,22 @@ Result<InferredShapes> infer_declared(const NodeDesc& n) {
   return s;
 }
 
-constexpr std::string_view kWhy = "moves a resource: keeps the type of the variable";
+constexpr std::string_view kVariableWhy = "moves a resource: keeps the type of the variable";
 
 }  // namespace
 
 const OpSpec& spec_VAR_HANDLE() {
-  static const OpSpec spec{
-      .kind = OpKind::VAR_HANDLE, .inputs = {0, 0}, .infer = infer_declared, .quant = QuantRule::none(kWhy)};
+  static const OpSpec spec{.kind = OpKind::VAR_HANDLE,
+                           .inputs = {0, 0},
+                           .infer = infer_declared,
+                           .quant = QuantRule::none(kVariableWhy)};
   return spec;
 }
 
 const OpSpec& spec_READ_VARIABLE() {
   static const OpSpec spec{.kind = OpKind::READ_VARIABLE,
                            .infer = infer_declared,
-                           .quant = QuantRule::none(kWhy),
+                           .quant = QuantRule::none(kVariableWhy),
                            .access = VariableAccess::read};
   return spec;
 }
@@ -35,7 +37,7 @@ const OpSpec& spec_ASSIGN_VARIABLE() {
                            .inputs = {2, 2},
                            .outputs = {0, 0},
                            .infer = infer_declared,
-                           .quant = QuantRule::none(kWhy),
+                           .quant = QuantRule::none(kVariableWhy),
                            .access = VariableAccess::write};
   return spec;
 }

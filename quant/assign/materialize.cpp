@@ -13,7 +13,7 @@
 namespace octet {
 namespace {
 
-using Kind = NodeForm::Kind;
+using FormKind = NodeForm::Kind;
 
 // Builds the new graph node by node. Every value of the old graph has up to two forms in the new one, real
 // and integer; the one its producer makes comes first, the other is made by a conversion when somebody asks.
@@ -201,7 +201,7 @@ class Builder {
     const Node& old = g_.nodes[static_cast<size_t>(id)];
     const NodeForm& form = a_.nodes[static_cast<size_t>(id)];
     Node n = old;
-    if (form.kind != Kind::integer) {
+    if (form.kind != FormKind::integer) {
       for (ValueId& v : n.inputs)
         v = v != kNoValue && old_value(v).dtype == DType::float32 ? real(v) : as_is(v);
     } else {
@@ -221,7 +221,7 @@ class Builder {
           n.inputs[i] = integer(v, form.inputs[i], form.type);
       }
     }
-    if (form.kind == Kind::integer && !form.intermediates.empty())
+    if (form.kind == FormKind::integer && !form.intermediates.empty())
       add_intermediates(n, form);
     else
       for (ValueId& v : n.intermediates)
@@ -230,7 +230,7 @@ class Builder {
     for (size_t j = 0; j < old.outputs.size(); ++j) {
       const ValueId v = old.outputs[j];
       if (v == kNoValue) continue;
-      const bool is_integer = form.kind == Kind::integer && !form.outputs[j].empty();
+      const bool is_integer = form.kind == FormKind::integer && !form.outputs[j].empty();
       if (clamp.none() || j != 0) {
         n.outputs[j] = add_output_of_node(v, is_integer);
         continue;
@@ -294,7 +294,7 @@ class Builder {
     if (act == nullptr || act->kind != Activation::Kind::clamp) return {};
     const Activation clamp = *act;
     *act = Activation();
-    if (form.kind == Kind::integer && !form.outputs[0].empty()) {
+    if (form.kind == FormKind::integer && !form.outputs[0].empty()) {
       const QuantBounds b = bounds_of(clamp, form.type, form.outputs[0].at());
       const IntRange all = range_of(form.type);
       if (b.lo == all.lo && b.hi == all.hi) return {};

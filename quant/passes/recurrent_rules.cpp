@@ -254,7 +254,7 @@ Status unroll_rnn(Site& s) {
   return {};
 }
 
-constexpr Rule kRules[] = {
+constexpr Rule kRecurrentRules[] = {
     {"split directions",
      "BIDIRECTIONAL_SEQUENCE_LSTM => UNIDIRECTIONAL_SEQUENCE_LSTM, REVERSE_V2 -> "
      "UNIDIRECTIONAL_SEQUENCE_LSTM -> REVERSE_V2",
@@ -279,7 +279,7 @@ constexpr Rule kRules[] = {
 }  // namespace
 
 std::span<const Rule> recurrent_rules() {
-  return kRules;
+  return kRecurrentRules;
 }
 
 }  // namespace octet

@@ -226,7 +226,7 @@ Status widen_skip(Site& s) {
   return {};
 }
 
-constexpr Rule kRules[] = {
+constexpr Rule kWideRules[] = {
     {"statistics", "SQUARED_DIFFERENCE|SQUARE|MUL(x, x) -> MEAN|SUM => the same with 16-bit activations",
      kSquares, kMeans, is_mean_of_squares, widen_statistics, Rule::Types::float32, Rule::Between::shared},
     {"recurrent cell",
@@ -246,7 +246,7 @@ constexpr Rule kRules[] = {
 }  // namespace
 
 std::span<const Rule> wide_rules() {
-  return kRules;
+  return kWideRules;
 }
 
 }  // namespace octet

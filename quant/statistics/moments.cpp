@@ -10,7 +10,7 @@ namespace {
 
 using linear::Geometry;
 
-constexpr int64_t kMostBlock = 256, kLeastBlock = 32;
+constexpr int64_t kMomentBlock = 256, kLeastBlock = 32;
 constexpr int64_t kBudget = int64_t{8} << 20;  // numbers in all blocks of all operators: 64 MB
 
 int64_t block_for(const Geometry& g, int64_t most) {
@@ -94,7 +94,7 @@ WindowMoments::WindowMoments(const Geometry& g, std::optional<Affine> held_as, i
 MomentsTap::MomentsTap(size_t values, const std::vector<WatchedWindows>& watched, int64_t samples,
                        ThreadPool& pool)
     : pool_(pool), samples_(std::max<int64_t>(samples, 1)), readers_(values) {
-  int64_t most = kMostBlock, total = 0;
+  int64_t most = kMomentBlock, total = 0;
   do {
     total = 0;
     for (const WatchedWindows& w : watched)

@@ -29,7 +29,7 @@ Result<Format> identify(std::span<const std::byte> bytes) {
   return Status::corrupt("is neither a .tflite nor a .circle file (it has no TFL3 or CIR0 identifier)");
 }
 
-Result<const wire::ModelData*> verify(std::span<const std::byte> bytes, Format format) {
+Result<const wire::Model*> verify(std::span<const std::byte> bytes, Format format) {
   flatbuffers::Verifier::Options options;
   options.max_depth = kMaxDepth;
   // A table takes at least 4 bytes and the offset that points to it 4 more. More tables than that means that
@@ -37,9 +37,9 @@ Result<const wire::ModelData*> verify(std::span<const std::byte> bytes, Format f
   options.max_tables = static_cast<uint32_t>(std::min<size_t>(bytes.size() / 8 + 64, 10'000'000));
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   flatbuffers::Verifier verifier(data, std::min(bytes.size(), kMaxFlatBuffer), options);
-  if (!verifier.VerifyBuffer<wire::ModelData>(identifier_of(format)))
+  if (!verifier.VerifyBuffer<wire::Model>(identifier_of(format)))
     return Status::corrupt("is truncated or damaged (the FlatBuffers verifier refuses it)");
-  return flatbuffers::GetRoot<wire::ModelData>(data);
+  return flatbuffers::GetRoot<wire::Model>(data);
 }
 
 Result<std::shared_ptr<const ModelData>> read(std::shared_ptr<const void> owner,
@@ -50,7 +50,7 @@ Result<std::shared_ptr<const ModelData>> read(std::shared_ptr<const void> owner,
     owner = std::move(copy);
   }
   OCTET_ASSIGN(const Format format, identify(bytes));
-  OCTET_ASSIGN(const wire::ModelData* root, verify(bytes, format));
+  OCTET_ASSIGN(const wire::Model* root, verify(bytes, format));
   if (root->version() != schema_version_of(format))
     return Status::unsupported(fmt::format("has schema version {}; Octet reads version {}", root->version(),
                                            schema_version_of(format)));

@@ -14,7 +14,7 @@ namespace octet {
 
 class Reader {
  public:
-  Reader(std::shared_ptr<const void> owner, std::span<const std::byte> bytes, const wire::ModelData& root,
+  Reader(std::shared_ptr<const void> owner, std::span<const std::byte> bytes, const wire::Model& root,
          ModelData& model)
       : owner_(std::move(owner)),
         bytes_(bytes),
@@ -68,7 +68,7 @@ class Reader {
 
   std::shared_ptr<const void> owner_;
   std::span<const std::byte> bytes_;
-  const wire::ModelData& root_;
+  const wire::Model& root_;
   ModelData& model_;
   int64_t budget_;
   int64_t dense_budget_;  // bytes that sparse tensors may still take when they are dense

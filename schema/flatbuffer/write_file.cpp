@@ -15,7 +15,7 @@
 namespace octet {
 namespace {
 
-Status failed(std::string_view what) {
+Status write_failed(std::string_view what) {
   return Status::io(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
@@ -27,10 +27,10 @@ Status fill(int fd, std::span<const std::byte> bytes, bool durable) {
     if (n >= 0)
       bytes = bytes.subspan(static_cast<size_t>(n));
     else if (errno != EINTR)
-      status = failed("cannot be written");
+      status = write_failed("cannot be written");
   }
-  if (status.ok() && durable && ::fsync(fd) != 0) status = failed("cannot be written");
-  if (::close(fd) != 0 && status.ok()) status = failed("cannot be written");
+  if (status.ok() && durable && ::fsync(fd) != 0) status = write_failed("cannot be written");
+  if (::close(fd) != 0 && status.ok()) status = write_failed("cannot be written");
   return status;
 }
 
@@ -43,13 +43,14 @@ Status write_through_temporary(const std::string& path, std::span<const std::byt
     fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0 && errno != EEXIST) break;
   }
-  if (fd < 0) return failed("cannot be created");
+  if (fd < 0) return write_failed("cannot be created");
   Status status;
   if (mode != 0 && ::fchmod(fd, mode) != 0)
-    status = failed("cannot be given the permissions of the old file");
+    status = write_failed("cannot be given the permissions of the old file");
   Status filled = fill(fd, bytes, true);
   if (status.ok()) status = std::move(filled);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) status = failed("cannot be replaced");
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)
+    status = write_failed("cannot be replaced");
   if (!status.ok()) ::unlink(temporary.c_str());
   return status;
 }
@@ -69,12 +70,12 @@ Status write_bytes(const std::string& path, std::span<const std::byte> bytes) {
   if (S_ISDIR(info.st_mode)) return Status::io("is a directory");
   if (S_ISREG(info.st_mode)) {
     // A rename could replace a read-only file, but that is not what its owner meant.
-    if (::access(path.c_str(), W_OK) != 0) return failed("cannot be written");
+    if (::access(path.c_str(), W_OK) != 0) return write_failed("cannot be written");
     return write_through_temporary(resolved(path), bytes, info.st_mode & 07777);
   }
   // A device or a pipe can't be replaced, only written to.
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return failed("cannot be opened");
+  if (fd < 0) return write_failed("cannot be opened");
   return fill(fd, bytes, false);
 }
 

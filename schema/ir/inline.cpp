@@ -6,7 +6,7 @@
 namespace octet {
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr int kInlineMaxDepth = 32;
 constexpr size_t kMaxAdded = 1 << 20;  // operators and tensors
 
 const UnknownAttrs* composite_of(const Node& n) {
@@ -32,7 +32,7 @@ class Inliner {
   Status expand(size_t graph, int depth) {
     if (state_[graph] == State::done) return {};
     if (state_[graph] == State::open) return Status::corrupt("contains itself");
-    if (depth > kMaxDepth) return Status::corrupt("is nested too deeply");
+    if (depth > kInlineMaxDepth) return Status::corrupt("is nested too deeply");
     state_[graph] = State::open;
     std::vector<Node> nodes = std::move(m_.graphs[graph].nodes);
     std::vector<Node>& result = m_.graphs[graph].nodes;

@@ -15,7 +15,7 @@ namespace {
 // kernels compute stay far from 2^63.
 constexpr int64_t kMaxTensorBytes = int64_t{1} << 40;
 
-std::string label(std::string_view kind, size_t index, const std::string& name) {
+std::string label_validate(std::string_view kind, size_t index, const std::string& name) {
   return name.empty() ? fmt::format("{} #{}", kind, index) : fmt::format("{} '{}'", kind, name);
 }
 // The status with its place in front. The place is worked out only after an error: names can be long.
@@ -24,7 +24,7 @@ Status located(Status s, F place) {
   return s.ok() ? s : std::move(s).at(place());
 }
 std::string tensor_label(const Graph& g, ValueId v) {
-  return label("tensor", static_cast<size_t>(v), g.value(v).name);
+  return label_validate("tensor", static_cast<size_t>(v), g.value(v).name);
 }
 
 Status check_shape(const Value& v) {
@@ -221,7 +221,7 @@ Status check_calls(const ModelData& m) {
       }
       if (mark == Mark::open)
         return Status::corrupt(
-            label("graph", static_cast<size_t>(graph), m.graphs[static_cast<size_t>(graph)].name) +
+            label_validate("graph", static_cast<size_t>(graph), m.graphs[static_cast<size_t>(graph)].name) +
             " calls itself");
       if (mark == Mark::done) continue;
       mark = Mark::open;
@@ -254,11 +254,11 @@ Status validate(const ModelData& m) {
   if (m.graphs.empty()) return Status::corrupt("has no graph");
   for (size_t i = 0; i < m.graphs.size(); ++i) {
     Status s = check_graph(m, m.graphs[i]);
-    if (!s.ok()) return i == 0 ? s : std::move(s).at(label("graph", i, m.graphs[i].name));
+    if (!s.ok()) return i == 0 ? s : std::move(s).at(label_validate("graph", i, m.graphs[i].name));
   }
   OCTET_TRY(check_calls(m));
   for (size_t i = 0; i < m.signatures.size(); ++i)
-    OCTET_TRY(check_signature(m, m.signatures[i]).at(label("signature", i, m.signatures[i].key)));
+    OCTET_TRY(check_signature(m, m.signatures[i]).at(label_validate("signature", i, m.signatures[i].key)));
   return {};
 }
 

@@ -12,7 +12,7 @@ std::vector<OpCase> conv_transposed_cases();
 
 namespace {
 
-double activate(const Activation& a, double x) {
+double activate_conv(const Activation& a, double x) {
   switch (a.kind) {
     case Activation::Kind::relu: return std::max(x, 0.0);
     case Activation::Kind::relu_n1_to_1: return std::clamp(x, -1.0, 1.0);
@@ -70,7 +70,7 @@ Values convolve(const NodeDesc& n, const Values& in, int kh, int kw, const A& a,
               for (int kx = 0; kx < kw; ++kx)
                 sum += weight(ky, kx, i, o) *
                        x.at(b, r * a.stride_h + ky * a.dilation_h, q * a.stride_w + kx * a.dilation_w, i);
-          y.push_back(activate(a.act, sum));
+          y.push_back(activate_conv(a.act, sum));
         }
   return {y};
 }

@@ -9,7 +9,7 @@
 namespace octet::test {
 namespace {
 
-double activate(const Activation& a, double x) {
+double activate_conv_transposed(const Activation& a, double x) {
   if (a.kind == Activation::Kind::relu) return std::max(x, 0.0);
   if (a.kind == Activation::Kind::relu6) return std::clamp(x, 0.0, 6.0);
   return x;
@@ -65,7 +65,7 @@ Values start(const NodeDesc& n, const Values& in, size_t bias) {
 
 Values finish(Values y, const Activation& act) {
   for (double& v : y[0])
-    v = activate(act, v);
+    v = activate_conv_transposed(act, v);
   return y;
 }
 

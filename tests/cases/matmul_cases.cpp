@@ -32,7 +32,7 @@ Values fully_connected_oracle(const NodeDesc& n, const Values& in) {
   return {y};
 }
 
-struct Row {
+struct MatmulRow {
   std::string what;
   Shape x;
   int outputs;
@@ -42,7 +42,7 @@ struct Row {
   double lo = -1, hi = 1;
 };
 
-OpCase make(const Row& r) {
+OpCase make(const MatmulRow& r) {
   OpCase c;
   c.kind = OpKind::FULLY_CONNECTED;
   const int32_t inputs = r.inputs != 0 ? r.inputs : r.x[-1];
@@ -120,7 +120,7 @@ OpCase make(const Product& r) {
 
 std::vector<OpCase> matmul_cases() {
   using K = Activation::Kind;
-  const std::vector<Row> rows = {
+  const std::vector<MatmulRow> rows = {
       {"one row", {1, 17}, 8},
       {"one input", {3, 1}, 5},
       {"one output", {1, 64}, 1, 0, K::relu},
@@ -139,7 +139,7 @@ std::vector<OpCase> matmul_cases() {
       {"transformer block", {64, 256}, 1024, 0, K::relu, false, true, true, true},
   };
   std::vector<OpCase> cases;
-  for (const Row& r : rows)
+  for (const MatmulRow& r : rows)
     cases.push_back(make(r));
   for (const Product& r : std::vector<Product>{
            {"matrices", {5, 7}, {7, 17}},

@@ -50,7 +50,7 @@ Values oracle(const NodeDesc& n, const Values& in) {
   return {out};
 }
 
-struct Row {
+struct PoolRow {
   std::string what;
   Shape x;
   int filter_h, filter_w, stride_h, stride_w;
@@ -60,7 +60,7 @@ struct Row {
   double lo = -2, hi = 2;
 };
 
-OpCase make(OpKind kind, const Row& r) {
+OpCase make(OpKind kind, const PoolRow& r) {
   OpCase c;
   c.kind = kind;
   c.name = fmt::format("{}: {}, {}x{}", r.what, r.x.to_string(), r.filter_h, r.filter_w);
@@ -88,7 +88,7 @@ std::vector<OpCase> pool_cases() {
   uneven.top = 1;
   uneven.right = 2;
   const Padding same = Padding::Kind::same, valid = Padding::Kind::valid;
-  const std::vector<Row> rows = {
+  const std::vector<PoolRow> rows = {
       {"2x2", {1, 6, 8, 8}, 2, 2, 2, 2},
       {"2x2 odd sizes, valid", {1, 7, 5, 17}, 2, 2, 2, 2},
       {"2x2 odd sizes, same", {1, 7, 5, 17}, 2, 2, 2, 2, same},
@@ -113,7 +113,7 @@ std::vector<OpCase> pool_cases() {
   };
   std::vector<OpCase> cases;
   for (OpKind kind : {OpKind::AVERAGE_POOL_2D, OpKind::MAX_POOL_2D, OpKind::L2_POOL_2D})
-    for (const Row& r : rows)
+    for (const PoolRow& r : rows)
       cases.push_back(make(kind, r));
   return cases;
 }

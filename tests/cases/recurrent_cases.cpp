@@ -10,7 +10,7 @@ namespace {
 
 using Vector = std::vector<double>;
 
-double sigmoid(double x) {
+double sigmoid_recurrent(double x) {
   return 1 / (1 + std::exp(-x));
 }
 
@@ -81,13 +81,13 @@ std::vector<Vector> lstm(const LstmShape& s, const Values& in, const std::vector
       z[g] = pre(g);
     const Vector f = gate(1, z[1]), g = gate(2, z[2]), i = s.input_gate ? gate(0, z[0]) : Vector();
     for (size_t j = 0; j < m; ++j) {
-      const double keep = sigmoid(f[j]), take = s.input_gate ? sigmoid(i[j]) : 1 - keep;
+      const double keep = sigmoid_recurrent(f[j]), take = s.input_gate ? sigmoid_recurrent(i[j]) : 1 - keep;
       c[j] = clip(keep * c[j] + take * std::tanh(g[j]), static_cast<double>(s.cell_clip));
     }
     const Vector o = gate(3, z[3]);
     Vector y(m);
     for (size_t j = 0; j < m; ++j)
-      y[j] = sigmoid(o[j]) * std::tanh(c[j]);
+      y[j] = sigmoid_recurrent(o[j]) * std::tanh(c[j]);
     if (s.projection) {
       y = times(in[first + 15], y, k);
       if (s.projection_bias) add_to(y, in[first + 16]);
@@ -261,8 +261,9 @@ OpCase basic_cell() {
       Vector z = times(in[2], joined, 16);
       add_to(z, in[3]);
       for (size_t j = 0; j < 4; ++j) {
-        const double cell = sigmoid(z[j]) * std::tanh(z[4 + j]) + sigmoid(z[8 + j]) * in[4][b * 4 + j];
-        out[0].push_back(sigmoid(z[12 + j]) * std::tanh(cell));
+        const double cell =
+            sigmoid_recurrent(z[j]) * std::tanh(z[4 + j]) + sigmoid_recurrent(z[8 + j]) * in[4][b * 4 + j];
+        out[0].push_back(sigmoid_recurrent(z[12 + j]) * std::tanh(cell));
         out[1].push_back(cell);
       }
       out[2].insert(out[2].end(), joined.begin(), joined.end());

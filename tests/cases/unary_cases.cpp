@@ -19,7 +19,7 @@ Oracle each(Real f) {
   };
 }
 
-struct Function {
+struct UnaryFunction {
   OpKind kind;
   Attrs attrs;
   double lo, hi;  // range of the inputs
@@ -30,7 +30,7 @@ double ramp(double x, double lo, double hi) {
   return std::fmin(std::fmax(x, lo), hi);
 }
 
-std::vector<Function> functions() {
+std::vector<UnaryFunction> unary_functions() {
   const NoAttrs none;
   return {
       {OpKind::RELU, none, -2, 3, [](double x) { return ramp(x, 0, INFINITY); }},
@@ -74,7 +74,7 @@ std::vector<Function> functions() {
 }
 
 // log and rsqrt have no limit at 0: their int8 form saturates there, which the oracle follows.
-Real quantizable(const Function& fn) {
+Real quantizable(const UnaryFunction& fn) {
   if (fn.kind == OpKind::LOG) return [f = fn.f](double x) { return x <= 0 ? -1e9 : f(x); };
   if (fn.kind == OpKind::RSQRT) return [f = fn.f](double x) { return x <= 0 ? 1e9 : f(x); };
   return fn.f;
@@ -95,7 +95,7 @@ OpCase conversion(std::string name, OpKind kind, Attrs attrs, CaseTensor in, DTy
 
 std::vector<OpCase> unary_cases() {
   std::vector<OpCase> cases;
-  for (const Function& fn : functions()) {
+  for (const UnaryFunction& fn : unary_functions()) {
     const bool approximate =
         std::holds_alternative<GeluAttrs>(fn.attrs) && std::get<GeluAttrs>(fn.attrs).approximate;
     for (const Shape& s : {Shape{1}, Shape{15}, Shape{2, 8}, Shape{17}, Shape{1, 10, 10, 10}}) {

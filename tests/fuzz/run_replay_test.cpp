@@ -48,7 +48,7 @@ ModelData model_of(const test::OpCase& c, const test::Prepared& p) {
 
 constexpr size_t kLargest = 4096;  // in larger files mutations only hit weights
 
-std::vector<std::vector<std::byte>> seeds() {
+std::vector<std::vector<std::byte>> seeds_run_replay() {
   std::vector<std::vector<std::byte>> out;
   for (const test::OpCase& c : test::all_cases())
     for (const test::Form form : {test::Form::float32, test::Form::int8}) {
@@ -64,7 +64,7 @@ std::vector<std::vector<std::byte>> seeds() {
 }  // namespace
 
 TEST_CASE("bad input: mutated models of every operator, planned and run") {
-  const auto originals = seeds();
+  const auto originals = seeds_run_replay();
   MESSAGE(originals.size() << " models");
   REQUIRE(originals.size() > 50);
   const char* wanted = std::getenv("OCTET_MUTATIONS");

@@ -18,7 +18,7 @@ Activation act_of(const Graph& g, size_t node = 0) {
 const Padding kValid = Padding::Kind::valid;
 const Padding kSame = Padding::Kind::same;
 
-ValueId image(GraphBuilder& b, int32_t channels = 3) {
+ValueId image_fusion(GraphBuilder& b, int32_t channels = 3) {
   return b.input("x", {1, 6, 5, channels});
 }
 ValueId vec(GraphBuilder& b, int32_t channels) {
@@ -33,18 +33,21 @@ std::vector<RuleCase> after_conv() {
     OpKind kind;
   };
   const std::vector<Form> forms = {
-      {"CONV_2D", [](GraphBuilder& b) { return b.conv_2d(image(b), {.out = 4}); }, CONV_2D},
-      {"CONV_2D without bias", [](GraphBuilder& b) { return b.conv_2d(image(b), {.out = 4, .bias = false}); },
-       CONV_2D},
+      {"CONV_2D", [](GraphBuilder& b) { return b.conv_2d(image_fusion(b), {.out = 4}); }, CONV_2D},
+      {"CONV_2D without bias",
+       [](GraphBuilder& b) { return b.conv_2d(image_fusion(b), {.out = 4, .bias = false}); }, CONV_2D},
       {"CONV_2D of two groups",
-       [](GraphBuilder& b) { return b.conv_2d(image(b, 6), {.out = 4, .groups = 2}); }, CONV_2D},
+       [](GraphBuilder& b) { return b.conv_2d(image_fusion(b, 6), {.out = 4, .groups = 2}); }, CONV_2D},
       {"DEPTHWISE_CONV_2D",
-       [](GraphBuilder& b) { return b.depthwise_conv_2d(image(b, 2), {.multiplier = 2}); },
+       [](GraphBuilder& b) { return b.depthwise_conv_2d(image_fusion(b, 2), {.multiplier = 2}); },
        DEPTHWISE_CONV_2D},
-      {"TRANSPOSE_CONV", [](GraphBuilder& b) { return b.transpose_conv(image(b), {.out = 4, .stride = 2}); },
+      {"TRANSPOSE_CONV",
+       [](GraphBuilder& b) { return b.transpose_conv(image_fusion(b), {.out = 4, .stride = 2}); },
        TRANSPOSE_CONV},
       {"TRANSPOSE_CONV without bias",
-       [](GraphBuilder& b) { return b.transpose_conv(image(b), {.out = 4, .stride = 2, .bias = false}); },
+       [](GraphBuilder& b) {
+         return b.transpose_conv(image_fusion(b), {.out = 4, .stride = 2, .bias = false});
+       },
        TRANSPOSE_CONV},
       {"FULLY_CONNECTED", [](GraphBuilder& b) { return b.fully_connected(b.input("x", {3, 5}), 4); },
        FULLY_CONNECTED},
@@ -85,7 +88,7 @@ std::vector<RuleCase> after_conv() {
       b.output(b.op(MINIMUM, {b.op(MAXIMUM, {y, b.scalar(-0.25f)}), b.scalar(0.75f)}));
     });
   }
-  auto conv = [](GraphBuilder& b) { return b.conv_2d(image(b), {.out = 4}); };
+  auto conv = [](GraphBuilder& b) { return b.conv_2d(image_fusion(b), {.out = 4}); };
   auto decline = [&](std::string name, const char* rule, std::function<void(GraphBuilder&)> build) {
     cases.push_back({std::move(name), rule, false, std::move(build), {}});
   };
@@ -95,8 +98,9 @@ std::vector<RuleCase> after_conv() {
           [conv](GraphBuilder& b) { b.output(b.op(MUL, {conv(b), b.random({1, 6, 5, 4})})); });
   decline("MUL that adds an axis", "scale into weights",
           [conv](GraphBuilder& b) { b.output(b.op(MUL, {conv(b), b.random({1, 1, 1, 1, 4})})); });
-  decline("MUL that widens", "scale into weights",
-          [](GraphBuilder& b) { b.output(b.op(MUL, {b.conv_2d(image(b), {.out = 1}), b.random({4})})); });
+  decline("MUL that widens", "scale into weights", [](GraphBuilder& b) {
+    b.output(b.op(MUL, {b.conv_2d(image_fusion(b), {.out = 1}), b.random({4})}));
+  });
   decline("MUL of a second value", "scale into weights", [conv](GraphBuilder& b) {
     const ValueId y = conv(b);
     b.output(b.op(MUL, {y, b.input("gate", {1, 1, 1, 4})}));
@@ -115,10 +119,10 @@ std::vector<RuleCase> after_conv() {
     b.output(b.op(MUL, {y, vec(b, 4)}));
   });
   decline("activation in between", "scale into weights", [](GraphBuilder& b) {
-    b.output(b.op(MUL, {b.conv_2d(image(b), {.out = 4, .act = Kind::relu}), vec(b, 4)}));
+    b.output(b.op(MUL, {b.conv_2d(image_fusion(b), {.out = 4, .act = Kind::relu}), vec(b, 4)}));
   });
   decline("weights that are not constant", "scale into weights", [](GraphBuilder& b) {
-    const ValueId x = image(b);
+    const ValueId x = image_fusion(b);
     const ValueId y = b.op(CONV_2D, {x, b.input("w", {4, 3, 3, 3})});
     b.output(b.op(MUL, {y, vec(b, 4)}));
   });
@@ -142,23 +146,24 @@ std::vector<RuleCase> after_conv() {
     b.output(b.op(TANH, {y}));
   });
   decline("activation behind TANH", "activation", [](GraphBuilder& b) {
-    b.output(b.op(RELU, {b.conv_2d(image(b), {.out = 4, .act = Kind::tanh})}));
+    b.output(b.op(RELU, {b.conv_2d(image_fusion(b), {.out = 4, .act = Kind::tanh})}));
   });
   decline("clamp per channel", "clamp",
           [conv](GraphBuilder& b) { b.output(b.op(MAXIMUM, {conv(b), vec(b, 4)})); });
   decline("clamp to an empty range", "clamp", [](GraphBuilder& b) {
-    b.output(b.op(MINIMUM, {b.conv_2d(image(b), {.out = 4, .act = Kind::relu}), b.scalar(-1)}));
+    b.output(b.op(MINIMUM, {b.conv_2d(image_fusion(b), {.out = 4, .act = Kind::relu}), b.scalar(-1)}));
   });
   // The forms that activations take together.
   auto acts = [&](std::string name, Activation first, std::function<ValueId(GraphBuilder&, ValueId)> then,
                   Activation want) {
-    cases.push_back(
-        {std::move(name),
-         "clamp",
-         true,
-         [first, then](GraphBuilder& b) { b.output(then(b, b.conv_2d(image(b), {.out = 4, .act = first}))); },
-         {CONV_2D},
-         [want](const Graph& g) { CHECK(act_of(g) == want); }});
+    cases.push_back({std::move(name),
+                     "clamp",
+                     true,
+                     [first, then](GraphBuilder& b) {
+                       b.output(then(b, b.conv_2d(image_fusion(b), {.out = 4, .act = first})));
+                     },
+                     {CONV_2D},
+                     [want](const Graph& g) { CHECK(act_of(g) == want); }});
   };
   acts(
       "RELU then min 6 is RELU6", Kind::relu,
@@ -189,34 +194,41 @@ std::vector<RuleCase> before_conv() {
     cases.push_back({std::move(name), rule, fires, std::move(build), std::move(expected)});
   };
   add("batch norm before an unpadded CONV_2D", "shift into next bias", true,
-      [norm](GraphBuilder& b) { b.output(b.conv_2d(norm(b, image(b), 3), {.padding = kValid})); }, {CONV_2D});
+      [norm](GraphBuilder& b) { b.output(b.conv_2d(norm(b, image_fusion(b), 3), {.padding = kValid})); },
+      {CONV_2D});
   add("batch norm before grouped CONV_2D", "shift into next bias", true,
       [norm](GraphBuilder& b) {
-        b.output(b.conv_2d(norm(b, image(b, 6), 6), {.padding = kValid, .groups = 3 - 1}));
+        b.output(b.conv_2d(norm(b, image_fusion(b, 6), 6), {.padding = kValid, .groups = 3 - 1}));
       },
       {CONV_2D});
   add("batch norm before CONV_2D of 1x1 and SAME", "scale into next weights", true,
       [norm](GraphBuilder& b) {
-        b.output(
-            b.conv_2d(norm(b, image(b), 3), {.filter = 1, .stride = 2, .padding = kSame, .bias = false}));
+        b.output(b.conv_2d(norm(b, image_fusion(b), 3),
+                           {.filter = 1, .stride = 2, .padding = kSame, .bias = false}));
       },
       {CONV_2D});
   add("batch norm before DEPTHWISE_CONV_2D", "scale into next weights", true,
       [norm](GraphBuilder& b) {
-        b.output(b.depthwise_conv_2d(norm(b, image(b, 3), 3), {.padding = kValid, .multiplier = 2}));
+        b.output(b.depthwise_conv_2d(norm(b, image_fusion(b, 3), 3), {.padding = kValid, .multiplier = 2}));
       },
       {DEPTHWISE_CONV_2D});
   add("batch norm before FULLY_CONNECTED", "shift into next bias", true,
       [norm](GraphBuilder& b) { b.output(b.fully_connected(norm(b, b.input("x", {2, 7}), 7), 4)); },
       {FULLY_CONNECTED});
   add("constant minus x before CONV_2D", "shift into next bias", true,
-      [](GraphBuilder& b) { b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image(b)}), {.padding = kValid})); },
+      [](GraphBuilder& b) {
+        b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image_fusion(b)}), {.padding = kValid}));
+      },
       {CONV_2D});
   add("MUL before a padded CONV_2D", "scale into next weights", true,
-      [](GraphBuilder& b) { b.output(b.conv_2d(b.op(DIV, {image(b), vec(b, 3)}), {.padding = kSame})); },
+      [](GraphBuilder& b) {
+        b.output(b.conv_2d(b.op(DIV, {image_fusion(b), vec(b, 3)}), {.padding = kSame}));
+      },
       {CONV_2D});
   add("MUL before TRANSPOSE_CONV", "scale into next weights", true,
-      [](GraphBuilder& b) { b.output(b.transpose_conv(b.op(MUL, {image(b), vec(b, 3)}), {.stride = 2})); },
+      [](GraphBuilder& b) {
+        b.output(b.transpose_conv(b.op(MUL, {image_fusion(b), vec(b, 3)}), {.stride = 2}));
+      },
       {TRANSPOSE_CONV});
   add("batch norm before CONV_3D", "shift into next bias", true,
       [norm](GraphBuilder& b) {
@@ -226,28 +238,30 @@ std::vector<RuleCase> before_conv() {
       },
       {CONV_3D});
   add("ADD before a padded CONV_2D", "shift into next bias", false,
-      [norm](GraphBuilder& b) { b.output(b.conv_2d(norm(b, image(b), 3), {.padding = kSame})); }, {});
+      [norm](GraphBuilder& b) { b.output(b.conv_2d(norm(b, image_fusion(b), 3), {.padding = kSame})); }, {});
   add("constant minus x before a padded CONV_2D", "shift into next bias", false,
-      [](GraphBuilder& b) { b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image(b)}), {.padding = kSame})); },
+      [](GraphBuilder& b) {
+        b.output(b.conv_2d(b.op(SUB, {b.scalar(1), image_fusion(b)}), {.padding = kSame}));
+      },
       {});
   add("ADD before TRANSPOSE_CONV", "shift into next bias", false,
       [](GraphBuilder& b) {
-        b.output(b.transpose_conv(b.op(ADD, {image(b), vec(b, 3)}), {.padding = kValid}));
+        b.output(b.transpose_conv(b.op(ADD, {image_fusion(b), vec(b, 3)}), {.padding = kValid}));
       },
       {});
   add("RELU between batch norm and CONV_2D", "scale into next weights", false,
       [norm](GraphBuilder& b) {
-        b.output(b.conv_2d(b.op(RELU, {norm(b, image(b), 3)}), {.padding = kValid}));
+        b.output(b.conv_2d(b.op(RELU, {norm(b, image_fusion(b), 3)}), {.padding = kValid}));
       },
       {MUL, ADD, CONV_2D});
   add("scale by a map before CONV_2D", "scale into next weights", false,
       [](GraphBuilder& b) {
-        b.output(b.conv_2d(b.op(MUL, {image(b), b.random({1, 6, 5, 3})}), {.padding = kValid}));
+        b.output(b.conv_2d(b.op(MUL, {image_fusion(b), b.random({1, 6, 5, 3})}), {.padding = kValid}));
       },
       {});
   add("scale with two readers before CONV_2D", "scale into next weights", false,
       [](GraphBuilder& b) {
-        const ValueId y = b.op(MUL, {image(b), vec(b, 3)});
+        const ValueId y = b.op(MUL, {image_fusion(b), vec(b, 3)});
         b.output(b.conv_2d(y, {.padding = kValid}));
         b.output(b.op(TANH, {y}));
       },
@@ -268,7 +282,7 @@ std::vector<RuleCase> arithmetic() {
                      "activation",
                      true,
                      [k](GraphBuilder& b) {
-                       const ValueId x = image(b);
+                       const ValueId x = image_fusion(b);
                        b.output(b.op(RELU, {b.op(k, {x, b.op(EXP, {x})})}));
                      },
                      {EXP, k},
@@ -277,7 +291,7 @@ std::vector<RuleCase> arithmetic() {
                    "clamp",
                    true,
                    [](GraphBuilder& b) {
-                     const ValueId y = b.op(ADD, {image(b), b.input("z", {1, 6, 5, 3})});
+                     const ValueId y = b.op(ADD, {image_fusion(b), b.input("z", {1, 6, 5, 3})});
                      b.output(b.op(MAXIMUM, {b.op(MINIMUM, {y, b.scalar(0.5f)}), b.scalar(-0.5f)}));
                    },
                    {ADD},
@@ -286,14 +300,14 @@ std::vector<RuleCase> arithmetic() {
                    "activation",
                    true,
                    [](GraphBuilder& b) {
-                     b.output(b.op(RELU, {b.op(ADD, {b.op(MUL, {image(b), vec(b, 3)}), vec(b, 3)})}));
+                     b.output(b.op(RELU, {b.op(ADD, {b.op(MUL, {image_fusion(b), vec(b, 3)}), vec(b, 3)})}));
                    },
                    {MUL, ADD}});
   cases.push_back({"ADD and RELU of a graph output",
                    "activation",
                    false,
                    [](GraphBuilder& b) {
-                     const ValueId y = b.output(b.op(ADD, {image(b), vec(b, 3)}));
+                     const ValueId y = b.output(b.op(ADD, {image_fusion(b), vec(b, 3)}));
                      b.output(b.op(RELU, {y}));
                    },
                    {}});
@@ -301,28 +315,29 @@ std::vector<RuleCase> arithmetic() {
       {"MUL of MUL",
        "merge scales",
        true,
-       [](GraphBuilder& b) { b.output(b.op(MUL, {b.scalar(3), b.op(DIV, {image(b), vec(b, 3)})})); },
+       [](GraphBuilder& b) { b.output(b.op(MUL, {b.scalar(3), b.op(DIV, {image_fusion(b), vec(b, 3)})})); },
        {MUL}});
-  cases.push_back(
-      {"MUL of MUL by row and column",
-       "merge scales",
-       false,
-       [](GraphBuilder& b) { b.output(b.op(MUL, {b.op(MUL, {image(b), b.random({6, 1, 1})}), vec(b, 3)})); },
-       {}});
+  cases.push_back({"MUL of MUL by row and column",
+                   "merge scales",
+                   false,
+                   [](GraphBuilder& b) {
+                     b.output(b.op(MUL, {b.op(MUL, {image_fusion(b), b.random({6, 1, 1})}), vec(b, 3)}));
+                   },
+                   {}});
   cases.push_back(
       {"ADD of SUB",
        "merge shifts",
        true,
-       [](GraphBuilder& b) { b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {image(b), vec(b, 3)})})); },
+       [](GraphBuilder& b) { b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {image_fusion(b), vec(b, 3)})})); },
        {ADD}});
   cases.push_back(
       {"ADD of (c - x)",
        "merge shifts",
        false,
-       [](GraphBuilder& b) { b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {vec(b, 3), image(b)})})); },
+       [](GraphBuilder& b) { b.output(b.op(ADD, {vec(b, 3), b.op(SUB, {vec(b, 3), image_fusion(b)})})); },
        {}});
   auto two_norms = [](GraphBuilder& b) {
-    ValueId y = image(b);
+    ValueId y = image_fusion(b);
     for (int i = 0; i < 2; ++i)
       y = b.op(ADD, {b.op(MUL, {y, vec(b, 3)}), vec(b, 3)});
     b.output(b.op(RELU, {y}));
@@ -332,7 +347,7 @@ std::vector<RuleCase> arithmetic() {
       {"shift and scale alone",
        "scale before shift",
        false,
-       [](GraphBuilder& b) { b.output(b.op(MUL, {b.op(ADD, {image(b), vec(b, 3)}), vec(b, 3)})); },
+       [](GraphBuilder& b) { b.output(b.op(MUL, {b.op(ADD, {image_fusion(b), vec(b, 3)}), vec(b, 3)})); },
        {}});
   return cases;
 }
@@ -340,8 +355,8 @@ std::vector<RuleCase> arithmetic() {
 std::vector<RuleCase> branches() {
   std::vector<RuleCase> cases;
   auto grouped = [](GraphBuilder& b, int32_t axis = 3) {
-    const std::vector<ValueId> x = b.multi(SPLIT, {b.ints({3}), image(b, 4)}, SplitAttrs{.num_splits = 2},
-                                           {DType::float32, DType::float32});
+    const std::vector<ValueId> x = b.multi(SPLIT, {b.ints({3}), image_fusion(b, 4)},
+                                           SplitAttrs{.num_splits = 2}, {DType::float32, DType::float32});
     std::vector<ValueId> y;
     for (ValueId part : x)
       y.push_back(b.transpose_conv(part, {.out = 3, .stride = 2, .bias = y.empty()}));
@@ -361,7 +376,7 @@ std::vector<RuleCase> branches() {
                    "arithmetic into branches",
                    false,
                    [](GraphBuilder& b) {
-                     const ValueId x = image(b);
+                     const ValueId x = image_fusion(b);
                      const ValueId y = b.op(CONCATENATION, {x, b.conv_2d(x, {})}, ConcatAttrs{.axis = 3});
                      b.output(b.op(MUL, {y, vec(b, 7)}));
                    },
@@ -372,7 +387,7 @@ std::vector<RuleCase> branches() {
                    "activation into branches",
                    false,
                    [](GraphBuilder& b) {
-                     const ValueId x = image(b);
+                     const ValueId x = image_fusion(b);
                      const ValueId y = b.op(CONCATENATION, {x, b.conv_2d(x, {})}, ConcatAttrs{.axis = 3});
                      b.output(b.op(RELU, {y}));
                    },

@@ -12,10 +12,10 @@
 namespace octet::test {
 namespace {
 
-Quantization affine(float scale, int64_t zero_point) {
+Quantization affine_elementwise(float scale, int64_t zero_point) {
   return Quantization::per_tensor({scale, zero_point});
 }
-RawTensor like(DType t, Quantization q = {}) {
+RawTensor like_elementwise(DType t, Quantization q = {}) {
   return {.dtype = t, .shape = {}, .quant = std::move(q), .bytes = {}};
 }
 
@@ -45,8 +45,8 @@ TEST_CASE("16-bit functions, small and large enough for a table") {
       q[i] = static_cast<int16_t>(static_cast<int64_t>(i) * 7919 % 65536 - 32768);
     NodeRunner r{kind,
                  NoAttrs{},
-                 {RawTensor::of<int16_t>({n}, q, affine(in_scale, 0))},
-                 {like(DType::int16, affine(out_scale, 0))}};
+                 {RawTensor::of<int16_t>({n}, q, affine_elementwise(in_scale, 0))},
+                 {like_elementwise(DType::int16, affine_elementwise(out_scale, 0))}};
     std::vector<Result<std::vector<RawTensor>>> results;
     for (size_t k = 0; k <= find_spec(kind)->fast.size(); ++k)
       results.push_back(r.run(k));
@@ -93,21 +93,22 @@ TEST_CASE("16-bit functions, small and large enough for a table") {
 TEST_CASE("16-bit arithmetic") {
   NodeRunner r{OpKind::MUL,
                BinaryAttrs{},
-               {RawTensor::of<int16_t>({4}, {-32768, 1000, 3, 32767}, affine(0.5f, 0)),
-                RawTensor::of<int16_t>({4}, {2, -7, 3, 32767}, affine(1, 0))},
-               {like(DType::int16, affine(1, 0))}};
+               {RawTensor::of<int16_t>({4}, {-32768, 1000, 3, 32767}, affine_elementwise(0.5f, 0)),
+                RawTensor::of<int16_t>({4}, {2, -7, 3, 32767}, affine_elementwise(1, 0))},
+               {like_elementwise(DType::int16, affine_elementwise(1, 0))}};
   r.expect<int16_t>({-32768, -3500, 4, 32767});  // 4.5 to even
 }
 
 TEST_CASE("outside of the domain a quantized function saturates towards its limit") {
-  const auto in = RawTensor::of<int8_t>({3}, {-10, 0, 10}, affine(0.1f, 0));
-  NodeRunner r{OpKind::LOG, NoAttrs{}, {in}, {like(DType::int8, affine(0.01f, 0))}};
+  const auto in = RawTensor::of<int8_t>({3}, {-10, 0, 10}, affine_elementwise(0.1f, 0));
+  NodeRunner r{OpKind::LOG, NoAttrs{}, {in}, {like_elementwise(DType::int8, affine_elementwise(0.01f, 0))}};
   r.expect<int8_t>({-128, -128, 0});
   r.kind = OpKind::RSQRT;
   r.expect<int8_t>({127, 127, 100});
   r.kind = OpKind::SQRT;
   r.expect<int8_t>({0, 0, 100});
-  NodeRunner f{OpKind::LOG, NoAttrs{}, {RawTensor::of<float>({2}, {-1, 0})}, {like(DType::float32)}};
+  NodeRunner f{
+      OpKind::LOG, NoAttrs{}, {RawTensor::of<float>({2}, {-1, 0})}, {like_elementwise(DType::float32)}};
   auto got = f.run(0);
   REQUIRE(got.ok());
   CHECK(std::isnan((*got)[0].as<float>()[0]));
@@ -115,11 +116,11 @@ TEST_CASE("outside of the domain a quantized function saturates towards its limi
 }
 
 TEST_CASE("the exponent of an int8 power is a float: squares of negative numbers exist") {
-  const auto base = RawTensor::of<int8_t>({4}, {-4, -3, 0, 5}, affine(0.5f, 0));
+  const auto base = RawTensor::of<int8_t>({4}, {-4, -3, 0, 5}, affine_elementwise(0.5f, 0));
   NodeRunner r{OpKind::POW,
                NoAttrs{},
                {base, RawTensor::of<float>({1}, {2})},
-               {like(DType::int8, affine(0.25f, -10))}};
+               {like_elementwise(DType::int8, affine_elementwise(0.25f, -10))}};
   r.expect<int8_t>({6, -1, -10, 15});
   r.in[1] = RawTensor::of<float>({4}, {1, 3, 0, -1});
   r.expect<int8_t>({-18, -24, -6, -8});  // -3.375 / 0.25 = -13.5 and 0.4 / 0.25 = 1.6
@@ -134,7 +135,7 @@ TEST_CASE("special values of float functions: every implementation gives what th
         OpKind::ABS, OpKind::NEG, OpKind::EXP, OpKind::LOG, OpKind::SQRT, OpKind::RSQRT, OpKind::SQUARE,
         OpKind::FLOOR, OpKind::CEIL, OpKind::ROUND, OpKind::SIGN, OpKind::GELU}) {
     CAPTURE(name_of(kind));
-    NodeRunner r{kind, NoAttrs{}, {RawTensor::of<float>({n}, x)}, {like(DType::float32)}};
+    NodeRunner r{kind, NoAttrs{}, {RawTensor::of<float>({n}, x)}, {like_elementwise(DType::float32)}};
     if (kind == OpKind::GELU) r.attrs = GeluAttrs{};
     const auto reference = r.run(0);
     REQUIRE(reference.ok());
@@ -157,9 +158,9 @@ TEST_CASE("special values of float functions: every implementation gives what th
 TEST_CASE("quantized division by zero") {
   NodeRunner r{OpKind::DIV,
                BinaryAttrs{},
-               {RawTensor::of<int8_t>({4}, {5, -5, 0, 8}, affine(1, 0)),
-                RawTensor::of<int8_t>({4}, {1, 1, 1, 3}, affine(1, 1))},
-               {like(DType::int8, affine(0.5f, 7))}};
+               {RawTensor::of<int8_t>({4}, {5, -5, 0, 8}, affine_elementwise(1, 0)),
+                RawTensor::of<int8_t>({4}, {1, 1, 1, 3}, affine_elementwise(1, 1))},
+               {like_elementwise(DType::int8, affine_elementwise(0.5f, 7))}};
   r.expect<int8_t>({127, -128, 7, 15});
 }
 
@@ -167,28 +168,28 @@ TEST_CASE("integer division by zero is an error, overflow wraps around") {
   NodeRunner r{OpKind::DIV,
                BinaryAttrs{},
                {RawTensor::of<int32_t>({2}, {1, 2}), RawTensor::of<int32_t>({2}, {1, 0})},
-               {like(DType::int32)}};
+               {like_elementwise(DType::int32)}};
   CHECK(r.run(0).status().code() == Code::invalid_argument);
   r.in[0] = RawTensor::of<int32_t>({2}, {INT32_MIN, 7});
   r.in[1] = RawTensor::of<int32_t>({2}, {-1, -1});
   r.expect<int32_t>({INT32_MIN, -7});
   r.kind = OpKind::MUL;
   r.expect<int32_t>({INT32_MIN, -7});
-  NodeRunner m{OpKind::FLOOR_MOD, NoAttrs{}, {r.in[0], r.in[1]}, {like(DType::int32)}};
+  NodeRunner m{OpKind::FLOOR_MOD, NoAttrs{}, {r.in[0], r.in[1]}, {like_elementwise(DType::int32)}};
   m.expect<int32_t>({0, 0});
   NodeRunner p{OpKind::POW,
                NoAttrs{},
                {RawTensor::of<int32_t>({1}, {2}), RawTensor::of<int32_t>({1}, {-1})},
-               {like(DType::int32)}};
+               {like_elementwise(DType::int32)}};
   CHECK(!p.run(0).ok());
 }
 
 TEST_CASE("operands with different scales compare as real numbers") {
   NodeRunner r{OpKind::EQUAL,
                NoAttrs{},
-               {RawTensor::of<int8_t>({4}, {2, 3, -128, 0}, affine(0.5f, 0)),
-                RawTensor::of<int8_t>({4}, {11, 12, -54, 10}, affine(1, 10))},
-               {like(DType::boolean)}};
+               {RawTensor::of<int8_t>({4}, {2, 3, -128, 0}, affine_elementwise(0.5f, 0)),
+                RawTensor::of<int8_t>({4}, {11, 12, -54, 10}, affine_elementwise(1, 10))},
+               {like_elementwise(DType::boolean)}};
   r.expect<uint8_t>({1, 0, 1, 1});
   r.kind = OpKind::LESS;
   r.expect<uint8_t>({0, 1, 0, 0});
@@ -198,7 +199,7 @@ TEST_CASE("shapes that depend on data wait for it; wrong ones are errors") {
   NodeRunner r{OpKind::MEAN,
                ReduceAttrs{},
                {RawTensor::of<float>({2, 2}, {1, 2, 3, 4}), RawTensor::of<int32_t>({1}, {2})},
-               {like(DType::float32)}};
+               {like_elementwise(DType::float32)}};
   CHECK(r.infer().status().code() == Code::corrupt_model);
   r.in[1].known = false;
   auto shapes = r.infer();
@@ -207,7 +208,7 @@ TEST_CASE("shapes that depend on data wait for it; wrong ones are errors") {
   for (OpKind k : {OpKind::ARG_MAX, OpKind::TOPK_V2, OpKind::RFFT2D}) {
     NodeRunner d = r;
     d.kind = k;
-    if (k == OpKind::TOPK_V2) d.out.push_back(like(DType::int32));
+    if (k == OpKind::TOPK_V2) d.out.push_back(like_elementwise(DType::int32));
     auto later = d.infer();
     REQUIRE(later.ok());
     CHECK(later->deferred);
@@ -217,14 +218,14 @@ TEST_CASE("shapes that depend on data wait for it; wrong ones are errors") {
   NodeRunner w{OpKind::WHERE,
                NoAttrs{},
                {RawTensor::of<uint8_t>({2}, {1, 0}, {}, DType::boolean)},
-               {like(DType::int64)}};
+               {like_elementwise(DType::int64)}};
   w.in[0].known = false;
   REQUIRE(w.infer().ok());
   CHECK(w.infer()->deferred);
   NodeRunner a{OpKind::ADD,
                BinaryAttrs{},
                {RawTensor::of<float>({2}, {1, 2}), RawTensor::of<float>({3}, {1, 2, 3})},
-               {like(DType::float32)}};
+               {like_elementwise(DType::float32)}};
   CHECK(!a.infer().ok());
   a.in[1] = RawTensor::of<int32_t>({2}, {1, 2});
   CHECK(!a.run(0).ok());
@@ -263,7 +264,7 @@ TEST_CASE("spectrum of a real image") {
   NodeRunner r{OpKind::RFFT2D,
                NoAttrs{},
                {RawTensor::of<float>({3, 6}, x), RawTensor::of<int32_t>({2}, {3, 10})},
-               {like(DType::complex64)}};
+               {like_elementwise(DType::complex64)}};
   auto got = r.run(0);
   REQUIRE_MESSAGE(got.ok(), got.status().message());
   const RawTensor& y = (*got)[0];
@@ -285,7 +286,7 @@ TEST_CASE("spectrum of a real image") {
   NodeRunner a{OpKind::COMPLEX_ABS,
                NoAttrs{},
                {RawTensor::of<float>({2}, {3, 4, -5, 12}, {}, DType::complex64)},
-               {like(DType::float32)}};
+               {like_elementwise(DType::float32)}};
   a.expect<float>({5, 13});
 }
 

@@ -21,7 +21,7 @@ ModelData net() {
   return model_of(b.build());
 }
 
-QuantizeResult quantized(const ModelData& m, const Recipe& recipe) {
+QuantizeResult quantized_sensitivity(const ModelData& m, const Recipe& recipe) {
   RandomSamples samples(m, 12);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -115,10 +115,10 @@ TEST_CASE("as much is taken as the target needs, in the order of noise for work"
 
 TEST_CASE("a target in dB raises operators to 16 bits, and to float where that is not enough") {
   const ModelData m = net();
-  const double plain = quantized(m, {}).report.error->sqnr_db;
+  const double plain = quantized_sensitivity(m, {}).report.error->sqnr_db;
   Recipe recipe;
   recipe.min_sqnr_db = plain + 2;
-  const QuantizeResult raised = quantized(m, recipe);
+  const QuantizeResult raised = quantized_sensitivity(m, recipe);
   CHECK(raised.report.error->sqnr_db >= recipe.min_sqnr_db);
   CHECK(raised.report.ops_float == 0);
   CHECK(raised.report.ops_int16 > 0);
@@ -130,7 +130,7 @@ TEST_CASE("a target in dB raises operators to 16 bits, and to float where that i
   }
 
   recipe.raise_to = RaiseTo::floating;
-  const QuantizeResult floating = quantized(m, recipe);
+  const QuantizeResult floating = quantized_sensitivity(m, recipe);
   CHECK(floating.report.error->sqnr_db >= recipe.min_sqnr_db);
   CHECK(floating.report.ops_int16 == 0);
   CHECK(floating.report.ops_float > 0);
@@ -139,7 +139,7 @@ TEST_CASE("a target in dB raises operators to 16 bits, and to float where that i
   recipe.raise_to = RaiseTo::int16;
   recipe.min_sqnr_db = 60;
   recipe.io = Io::int8;
-  const QuantizeResult bound = quantized(m, recipe);
+  const QuantizeResult bound = quantized_sensitivity(m, recipe);
   CHECK(bound.model->main().value(bound.model->main().inputs[0]).dtype == DType::int8);
   CHECK(bound.model->main().value(bound.model->main().outputs[0]).dtype == DType::int8);
   CHECK(bound.report.error->sqnr_db < 60);
@@ -150,7 +150,7 @@ TEST_CASE("a target in dB raises operators to 16 bits, and to float where that i
   // Weights of 8 bits don't allow for that.
   recipe.raise_to = RaiseTo::int16;
   recipe.min_sqnr_db = 90;
-  const QuantizeResult far = quantized(m, recipe);
+  const QuantizeResult far = quantized_sensitivity(m, recipe);
   CHECK(far.report.error->sqnr_db >= 90);
   CHECK(far.report.ops_float > 0);
 }

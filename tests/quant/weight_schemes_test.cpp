@@ -45,7 +45,7 @@ double error(const std::vector<float>& w, const Shape& shape, const Quantization
   return sum;
 }
 
-int64_t count(const Graph& g, OpKind kind) {
+int64_t count_schemes(const Graph& g, OpKind kind) {
   return std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return n.kind == kind; });
 }
 
@@ -59,7 +59,7 @@ std::string readers_of(const Graph& g, DType type) {
 }
 
 // Convolutions and two matrix products; the inputs of one are no blocks of 32.
-ModelData net() {
+ModelData net_weight_schemes() {
   GraphBuilder b(11);
   ValueId x = b.input("x", {1, 8, 8, 4});
   x = b.conv_2d(x, {.out = 16, .act = Activation::Kind::relu});
@@ -74,7 +74,7 @@ ModelData net() {
   return model_of(b.build());
 }
 
-QuantizeResult quantized(const ModelData& m, const Recipe& recipe, int64_t count = 24) {
+QuantizeResult quantized_weight_schemes(const ModelData& m, const Recipe& recipe, int64_t count = 24) {
   RandomSamples samples(m, count);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -135,12 +135,12 @@ TEST_CASE("int4 scales are searched for, not taken from the greatest weight") {
 }
 
 TEST_CASE("int4 weights: what is in the file, and what that costs") {
-  const ModelData m = net();
+  const ModelData m = net_weight_schemes();
   const auto floats = serialize(m);
   Recipe nearest = int4();
   nearest.rounding = Rounding::nearest;
   nearest.bias_correction = false;
-  const QuantizeResult q = quantized(m, nearest);
+  const QuantizeResult q = quantized_weight_schemes(m, nearest);
   const Graph& g = q.model->main();
   CHECK(readers_of(g, DType::int4) == "DEQUANTIZE DEQUANTIZE DEQUANTIZE DEQUANTIZE ");
   for (const Node& n : g.nodes)
@@ -151,25 +151,25 @@ TEST_CASE("int4 weights: what is in the file, and what that costs") {
   CHECK(q.report.error->sqnr_db > 12);
   CHECK(q.report.ops_int8 == 0);
 
-  const QuantizeResult refined = quantized(m, int4());
+  const QuantizeResult refined = quantized_weight_schemes(m, int4());
   CHECK(refined.report.error->sqnr_db > q.report.error->sqnr_db);
 
   Recipe one = nearest;
   one.per_channel = false;
-  const QuantizeResult whole = quantized(m, one);
+  const QuantizeResult whole = quantized_weight_schemes(m, one);
   for (const Value& v : whole.model->main().values)
     if (v.dtype == DType::int4) CHECK(v.quant.params().size() == 1);
 
-  // Activations quantized in every run: what can reads int4 itself.
-  const QuantizeResult dynamic = quantized(m, int4(0, Scheme::dynamic));
-  CHECK(count(dynamic.model->main(), OpKind::DEQUANTIZE) == 0);
+  // Activations quantized_weight_schemes in every run: what can reads int4 itself.
+  const QuantizeResult dynamic = quantized_weight_schemes(m, int4(0, Scheme::dynamic));
+  CHECK(count_schemes(dynamic.model->main(), OpKind::DEQUANTIZE) == 0);
   CHECK(dynamic.report.error->sqnr_db > 12);
   CHECK(dynamic.report.ops_int8 == 4);
 }
 
 TEST_CASE("int4 weights in blocks, where an operator takes them") {
-  const ModelData m = net();
-  const QuantizeResult q = quantized(m, int4(32));
+  const ModelData m = net_weight_schemes();
+  const QuantizeResult q = quantized_weight_schemes(m, int4(32));
   const Graph& g = q.model->main();
   // 1024 inputs are blocks of 32, 40 are not; convolutions have none.
   CHECK(readers_of(g, DType::int4) == "DEQUANTIZE DEQUANTIZE FULLY_CONNECTED DEQUANTIZE ");
@@ -184,7 +184,7 @@ TEST_CASE("int4 weights in blocks, where an operator takes them") {
   REQUIRE(q.report.findings.size() == 1);
   CHECK(q.report.findings[0].where == "logits");
   CHECK(q.report.findings[0].what == "its 40 inputs are not blocks of 32; one scale per channel");
-  CHECK(q.report.error->sqnr_db > quantized(m, int4()).report.error->sqnr_db);
+  CHECK(q.report.error->sqnr_db > quantized_weight_schemes(m, int4()).report.error->sqnr_db);
   // Through a file it is the same model.
   auto bytes = std::make_shared<const std::vector<std::byte>>(*serialize(*q.model));
   const std::span<const std::byte> view = *bytes;
@@ -198,7 +198,7 @@ TEST_CASE("int4 weights in blocks, where an operator takes them") {
 }
 
 TEST_CASE("the same bytes, whatever the number of threads") {
-  const ModelData m = net();
+  const ModelData m = net_weight_schemes();
   for (const Recipe& recipe : {int4(), int4(64), int4(32, Scheme::dynamic)}) {
     std::vector<std::vector<std::byte>> results;
     for (const int threads : {1, 2}) {
@@ -214,13 +214,13 @@ TEST_CASE("the same bytes, whatever the number of threads") {
 }
 
 TEST_CASE("operators of an int8 graph that differ") {
-  const ModelData m = net();
+  const ModelData m = net_weight_schemes();
   const auto recipe = Recipe::from_json(R"({"operators": [
       {"match": "logits", "scheme": "float"},
       {"match": "FULLY_CONNECTED", "scheme": "weight-only", "weight_bits": 4, "block": 64},
       {"match": "depth*", "scheme": "float16"}]})");
   REQUIRE_MESSAGE(recipe.ok(), recipe.status().message());
-  const QuantizeResult q = quantized(m, *recipe);
+  const QuantizeResult q = quantized_weight_schemes(m, *recipe);
   const Graph& g = q.model->main();
   CHECK(q.report.ops_int8 == 2);  // the convolution and RESHAPE
   CHECK(q.report.ops_float == 3);
@@ -244,10 +244,10 @@ TEST_CASE("operators of an int8 graph that differ") {
 }
 
 TEST_CASE("a model with int4 weights becomes int8 throughout") {
-  const ModelData m = net();
+  const ModelData m = net_weight_schemes();
   for (const int32_t block : {0, 32}) {
-    const QuantizeResult four = quantized(m, int4(block, Scheme::dynamic));
-    const QuantizeResult eight = quantized(*four.model, Recipe::int8());
+    const QuantizeResult four = quantized_weight_schemes(m, int4(block, Scheme::dynamic));
+    const QuantizeResult eight = quantized_weight_schemes(*four.model, Recipe::int8());
     CHECK(eight.report.ops_float == 0);
     CHECK(readers_of(eight.model->main(), DType::int4).empty());
     CHECK(eight.report.error->sqnr_db > 25);  // against the model with int4 weights
@@ -255,13 +255,13 @@ TEST_CASE("a model with int4 weights becomes int8 throughout") {
 }
 
 TEST_CASE("operators of a weight-only graph that differ") {
-  const ModelData m = net();
+  const ModelData m = net_weight_schemes();
   const auto recipe = Recipe::from_json(R"({"scheme": "weight-only", "operators": [
       {"match": "logits", "weight_bits": 8},
       {"match": "FULLY_CONNECTED", "scheme": "dynamic", "weight_bits": 4},
       {"match": "conv1", "scheme": "float"}]})");
   REQUIRE_MESSAGE(recipe.ok(), recipe.status().message());
-  const QuantizeResult q = quantized(m, *recipe);
+  const QuantizeResult q = quantized_weight_schemes(m, *recipe);
   const Graph& g = q.model->main();
   CHECK(readers_of(g, DType::int4) == "FULLY_CONNECTED ");
   CHECK(readers_of(g, DType::int8) == "DEQUANTIZE DEQUANTIZE ");
@@ -272,7 +272,7 @@ TEST_CASE("operators of a weight-only graph that differ") {
   const auto few = Recipe::from_json(R"({"scheme": "float", "operators": [
       {"match": "logits", "scheme": "float16"}]})");
   REQUIRE(few.ok());
-  CHECK(readers_of(quantized(m, *few).model->main(), DType::float16) == "DEQUANTIZE ");
+  CHECK(readers_of(quantized_weight_schemes(m, *few).model->main(), DType::float16) == "DEQUANTIZE ");
 }
 
 TEST_CASE("real networks with int4 weights") {

@@ -61,17 +61,17 @@ std::string refusal(const std::function<void(Sparsity&)>& damage, size_t stored 
   return dense.ok() ? "fine" : dense.status().message();
 }
 
-Result<std::shared_ptr<const ModelData>> parse(const std::vector<std::byte>& bytes) {
+Result<std::shared_ptr<const ModelData>> parse_sparsity(const std::vector<std::byte>& bytes) {
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
   const std::span<const std::byte> view = *owner;
   return read_model(std::move(owner), view, "m");
 }
 
-// What reading says after `damage` to the sparse tensor.
-std::string after(const std::function<void(RawTable tensor)>& damage) {
+// What reading says after_sparsity `damage` to the sparse tensor.
+std::string after_sparsity(const std::function<void(RawTable tensor)>& damage) {
   auto bytes = test::sparse_model();
   damage(RawTable::root(bytes).element(slot::model_graphs, 0).element(slot::graph_tensors, 1));
-  const auto model = parse(bytes);
+  const auto model = parse_sparsity(bytes);
   return model.ok() ? "fine" : model.status().message();
 }
 
@@ -206,7 +206,7 @@ TEST_CASE("sparsity: tables that do not fit are refused in words") {
 
 TEST_CASE("sparsity: a file's sparse constant is dense in the model, and its DENSIFY is gone") {
   for (const auto width : {test::IndexWidth::int32, test::IndexWidth::uint16, test::IndexWidth::uint8}) {
-    const auto model = parse(test::sparse_model(test::blocks_of_2x2(), width));
+    const auto model = parse_sparsity(test::sparse_model(test::blocks_of_2x2(), width));
     REQUIRE_MESSAGE(model.ok(), model.status().message());
     const Graph& g = (*model)->main();
     REQUIRE(g.nodes.size() == 1);
@@ -218,7 +218,7 @@ TEST_CASE("sparsity: a file's sparse constant is dense in the model, and its DEN
     CHECK(g.values.size() == 3);
     CHECK_EQ((*model)->notes, std::vector<std::string>{"made 1 sparse tensors dense"});
     // Written, it is an ordinary model.
-    const auto again = parse(*serialize(**model));
+    const auto again = parse_sparsity(*serialize(**model));
     REQUIRE_MESSAGE(again.ok(), again.status().message());
     CHECK((*again)->notes.empty());
     CHECK((*again)->main().nodes.size() == 1);
@@ -229,24 +229,25 @@ TEST_CASE("sparsity: a damaged file names the tensor") {
   const std::string w = "m: tensor 'w': ";
   auto sparsity = [](RawTable t) { return t.table(slot::tensor_sparsity); };
   auto level = [&](RawTable t, size_t i) { return sparsity(t).element(slot::sparsity_levels, i); };
-  CHECK_EQ(after([](RawTable) {}), "fine");
-  CHECK_EQ(after([&](RawTable t) { level(t, 1).set<int8_t>(slot::level_format, 2); }),
+  CHECK_EQ(after_sparsity([](RawTable) {}), "fine");
+  CHECK_EQ(after_sparsity([&](RawTable t) { level(t, 1).set<int8_t>(slot::level_format, 2); }),
            w + "is sparse in format 2, which Octet does not support");
-  CHECK_EQ(after([&](RawTable t) { level(t, 0).set<int32_t>(slot::level_size, -2); }),
+  CHECK_EQ(after_sparsity([&](RawTable t) { level(t, 0).set<int32_t>(slot::level_size, -2); }),
            w + "its sparsity is damaged: level 0 has -2 indices for an extent of 2");
-  CHECK_EQ(after([&](RawTable t) {
+  CHECK_EQ(after_sparsity([&](RawTable t) {
              level(t, 1).table(slot::level_indices).set_item<uint8_t>(slot::indices_values, 2, 2);
            }),
            w + "its sparsity is damaged: index 2 of level 1 is 2 after -1, of an extent of 2");
-  CHECK_EQ(after([&](RawTable t) { level(t, 1).set<uint8_t>(slot::level_indices_type, 9); }),
+  CHECK_EQ(after_sparsity([&](RawTable t) { level(t, 1).set<uint8_t>(slot::level_indices_type, 9); }),
            w + "is sparse with indices of an unknown type");
-  CHECK_EQ(after([&](RawTable t) { sparsity(t).set_size(slot::sparsity_order, 3); }),
+  CHECK_EQ(after_sparsity([&](RawTable t) { sparsity(t).set_size(slot::sparsity_order, 3); }),
            w + "its sparsity is damaged: 4 levels and an order of 3 for 2 axes and 2 block axes");
-  CHECK_EQ(after([](RawTable t) { t.set_item<int32_t>(slot::tensor_shape, 0, 4 << 20); }),
+  CHECK_EQ(after_sparsity([](RawTable t) { t.set_item<int32_t>(slot::tensor_shape, 0, 4 << 20); }),
            w + "is sparse and would be 4194304x4 float32, more than 1024 times the file");
-  CHECK_EQ(after([](RawTable t) { t.set<int8_t>(slot::tensor_type, static_cast<int8_t>(DType::int4)); }),
-           w + "is sparse int4, which Octet does not support");
-  CHECK_EQ(after([](RawTable t) { t.set<uint32_t>(slot::tensor_buffer, 0); }),
+  CHECK_EQ(
+      after_sparsity([](RawTable t) { t.set<int8_t>(slot::tensor_type, static_cast<int8_t>(DType::int4)); }),
+      w + "is sparse int4, which Octet does not support");
+  CHECK_EQ(after_sparsity([](RawTable t) { t.set<uint32_t>(slot::tensor_buffer, 0); }),
            w + "its sparsity is damaged: 12 elements of 4 bytes in 0 bytes of data");
 }
 
@@ -255,12 +256,12 @@ TEST_CASE("sparsity: a DENSIFY that is not what it should be stays for validatio
   auto bytes = test::sparse_model();
   const RawTable graph = RawTable::root(bytes).element(slot::model_graphs, 0);
   graph.element(slot::graph_tensors, 2).set_item<int32_t>(slot::tensor_shape, 0, 2);
-  const auto other_shape = parse(bytes);
+  const auto other_shape = parse_sparsity(bytes);
   REQUIRE_MESSAGE(other_shape.ok(), other_shape.status().message());
   CHECK((*other_shape)->main().nodes.size() == 2);
   // The result is the graph's input.
   bytes = test::sparse_model();
   RawTable::root(bytes).element(slot::model_graphs, 0).set_item<int32_t>(slot::graph_inputs, 0, 2);
-  CHECK_EQ(parse(bytes).status().message(),
+  CHECK_EQ(parse_sparsity(bytes).status().message(),
            "m: DENSIFY 'dense': its result, tensor 'dense', is a graph input");
 }

@@ -14,13 +14,13 @@ namespace slot = test::slot;
 
 namespace {
 
-std::vector<std::byte> bytes_of(const ModelData& m) {
+std::vector<std::byte> bytes_of_wire(const ModelData& m) {
   auto bytes = serialize(m);
   REQUIRE_MESSAGE(bytes.ok(), bytes.status().message());
   return *std::move(bytes);
 }
 
-Result<std::shared_ptr<const ModelData>> parse(const std::vector<std::byte>& bytes) {
+Result<std::shared_ptr<const ModelData>> parse_wire(const std::vector<std::byte>& bytes) {
   auto owner = std::make_shared<const std::vector<std::byte>>(bytes);
   const std::span<const std::byte> view = *owner;
   return read_model(std::move(owner), view, "memory");
@@ -165,8 +165,8 @@ const std::pair<OpKind, int> kOptionNumbers[] = {{OpKind::ADD, 11},
 }  // namespace
 
 TEST_CASE("wire: identifier and version") {
-  auto tflite = bytes_of(test::rich_model(Format::tflite)),
-       circle = bytes_of(test::rich_model(Format::circle));
+  auto tflite = bytes_of_wire(test::rich_model(Format::tflite)),
+       circle = bytes_of_wire(test::rich_model(Format::circle));
   CHECK(std::memcmp(tflite.data() + 4, "TFL3", 4) == 0);
   CHECK(std::memcmp(circle.data() + 4, "CIR0", 4) == 0);
   CHECK(RawTable::root(tflite).get<uint32_t>(slot::model_version) == 3);
@@ -174,7 +174,7 @@ TEST_CASE("wire: identifier and version") {
 }
 
 TEST_CASE("wire: tensors") {
-  auto bytes = bytes_of(test::rich_model());
+  auto bytes = bytes_of_wire(test::rich_model());
   const RawTable root = RawTable::root(bytes);
   const RawTable graph = root.element(slot::model_graphs, 0);
   const RawTable x = graph.element(slot::graph_tensors, 0), w = graph.element(slot::graph_tensors, 1);
@@ -234,13 +234,13 @@ TEST_CASE("wire: the quantized axis") {
   const ValueId w = test::add_value(g, "w", DType::int8, {1, 2, 2}, Constant::of(std::vector<int8_t>(4, 1)));
   g.value(w).quant = Quantization::per_channel(2, {{0.5f, 0}, {0.25f, 0}});
   g.outputs = {w};
-  auto bytes = bytes_of(m);
+  auto bytes = bytes_of_wire(m);
   const RawTable t = RawTable::root(bytes).element(slot::model_graphs, 0).element(slot::graph_tensors, 0);
   CHECK(t.table(slot::tensor_quantization).get<int32_t>(slot::quant_axis) == 2);
 }
 
 TEST_CASE("wire: buffers are aligned to 64 bytes and the first one is empty") {
-  auto bytes = bytes_of(test::rich_model());
+  auto bytes = bytes_of_wire(test::rich_model());
   const RawTable root = RawTable::root(bytes);
   CHECK(!root.element(slot::model_buffers, 0).has(slot::buffer_data));
   size_t seen = 0;
@@ -257,7 +257,7 @@ TEST_CASE("wire: buffers are aligned to 64 bytes and the first one is empty") {
 }
 
 TEST_CASE("wire: operators") {
-  auto bytes = bytes_of(test::rich_model());
+  auto bytes = bytes_of_wire(test::rich_model());
   const RawTable root = RawTable::root(bytes);
   const RawTable graph = root.element(slot::model_graphs, 0);
   const RawTable conv = graph.element(slot::graph_operators, 0),
@@ -296,13 +296,13 @@ TEST_CASE("wire: operator codes are not repeated, and differ by code, version an
   add(OpKind::CUSTOM, CustomAttrs{"A", {}}, 1);
   add(OpKind::CUSTOM, CustomAttrs{"B", {}}, 1);
   add(OpKind::CUSTOM, CustomAttrs{"A", {1}}, 1);
-  auto bytes = bytes_of(m);
+  auto bytes = bytes_of_wire(m);
   CHECK(RawTable::root(bytes).size(slot::model_codes) == 4);
 }
 
 TEST_CASE("wire: builtin codes, in the old field and the new one") {
   auto codes = [](OpKind kind) {
-    auto bytes = bytes_of(test::single_op_model(kind));
+    auto bytes = bytes_of_wire(test::single_op_model(kind));
     const RawTable code = RawTable::root(bytes).element(slot::model_codes, 0);
     return std::make_pair(int{code.get<int8_t>(slot::code_old)}, code.get<int32_t>(slot::code_new));
   };
@@ -316,10 +316,10 @@ TEST_CASE("wire: builtin codes, in the old field and the new one") {
 TEST_CASE("wire: files older than the new code field, and circle's byte codes") {
   // What old writers left out reads as 0.
   for (const OpKind kind : {OpKind::CONV_2D, OpKind::INSTANCE_NORM}) {
-    auto bytes = bytes_of(test::single_op_model(kind));
+    auto bytes = bytes_of_wire(test::single_op_model(kind));
     RawTable code = RawTable::root(bytes).element(slot::model_codes, 0);
     code.set<int32_t>(slot::code_new, 0);
-    const auto model = parse(bytes);
+    const auto model = parse_wire(bytes);
     REQUIRE_MESSAGE(model.ok(), model.status().message());
     CHECK((*model)->main().nodes[0].kind == kind);
   }
@@ -331,7 +331,7 @@ TEST_CASE("wire: the number of each operator's options") {
     CAPTURE(name_of(kind));
     ModelData m = test::single_op_model(kind);
     if (auto* cast = std::get_if<CastAttrs>(&m.main().nodes[0].attrs)) cast->has_types = true;
-    auto bytes = bytes_of(m);
+    auto bytes = bytes_of_wire(m);
     const RawTable op =
         RawTable::root(bytes).element(slot::model_graphs, 0).element(slot::graph_operators, 0);
     CHECK(int{op.get<uint8_t>(slot::op_options_type)} == number);
@@ -340,7 +340,7 @@ TEST_CASE("wire: the number of each operator's options") {
 }
 
 TEST_CASE("wire: signatures hold tensor numbers, the model holds positions") {
-  auto bytes = bytes_of(test::rich_model());
+  auto bytes = bytes_of_wire(test::rich_model());
   const RawTable serve = RawTable::root(bytes).element(slot::model_signatures, 0);
   CHECK(serve.text(slot::signature_key) == "serve");
   CHECK(serve.element(slot::signature_outputs, 0).get<uint32_t>(slot::map_tensor) == 8);
@@ -351,7 +351,7 @@ TEST_CASE("wire: signatures hold tensor numbers, the model holds positions") {
 
 TEST_CASE("wire: a buffer behind the FlatBuffer") {
   const ModelData original = test::rich_model();
-  auto bytes = bytes_of(original);
+  auto bytes = bytes_of_wire(original);
   RawTable root = RawTable::root(bytes);
   const RawTable w = root.element(slot::model_graphs, 0).element(slot::graph_tensors, 1);
   // The buffer table has the one field `data`; give it a vtable with offset and size, behind the file's end.
@@ -374,18 +374,18 @@ TEST_CASE("wire: a buffer behind the FlatBuffer") {
   put(entry, static_cast<uint32_t>(table - entry));
   // The old place must not matter any more.
   std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(old_content), 18, std::byte{0x55});
-  const auto model = parse(bytes);
+  const auto model = parse_wire(bytes);
   REQUIRE_MESSAGE(model.ok(), model.status().message());
   CHECK_EQ(test::diff(original, **model), "");
 
   put(table + 16, uint64_t{19});  // one byte past the end of the file
-  CHECK_EQ(parse(bytes).status().message(), "memory: tensor 'w': buffer " + std::to_string(index) +
-                                                ": 19 bytes at offset " + std::to_string(data) +
-                                                " are outside of the file");
+  CHECK_EQ(parse_wire(bytes).status().message(), "memory: tensor 'w': buffer " + std::to_string(index) +
+                                                     ": 19 bytes at offset " + std::to_string(data) +
+                                                     " are outside of the file");
 }
 
 TEST_CASE("wire: constants are views of the file, copies only where the element type needs it") {
-  const auto owner = std::make_shared<const Constant>(Constant::copy_of(bytes_of(test::rich_model())));
+  const auto owner = std::make_shared<const Constant>(Constant::copy_of(bytes_of_wire(test::rich_model())));
   const std::span<const std::byte> all = owner->bytes();
   const auto model = read_model(owner, all, "memory");
   REQUIRE(model.ok());

@@ -6,7 +6,7 @@
 namespace octet::test {
 namespace {
 
-Attrs default_attrs(OpKind kind) {
+Attrs default_attrs_tiny_models(OpKind kind) {
   switch (kind) {
 #define OCTET_OP(k, code, attrs) \
   case OpKind::k: return attrs{};
@@ -108,7 +108,7 @@ ModelData single_op_model(OpKind kind) {
   const ValueId out = add_value(g, "out", DType::float32, {1, 2, 2, 1});
   g.inputs = {in};
   g.outputs = {out};
-  g.nodes.push_back({kind, default_attrs(kind), {in}, {out}, {}, 1, {}});
+  g.nodes.push_back({kind, default_attrs_tiny_models(kind), {in}, {out}, {}, 1, {}});
   if (auto* custom = std::get_if<CustomAttrs>(&g.nodes[0].attrs)) custom->name = "Some";
   // Control flow needs graphs to call, with the same inputs and outputs.
   const bool call_if = kind == OpKind::IF, call_while = kind == OpKind::WHILE;

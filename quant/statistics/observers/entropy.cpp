@@ -12,7 +12,7 @@ namespace octet {
 namespace {
 
 constexpr int kLevels = 256;
-constexpr int kSteps = 100;  // candidates: 1 %, 2 %, ... of the extremes
+constexpr int kEntropySteps = 100;  // candidates: 1 %, 2 %, ... of the extremes
 constexpr int kFirstStep = 10;
 
 class Entropy final : public HistogramObserver {
@@ -66,8 +66,8 @@ class Entropy final : public HistogramObserver {
       return static_cast<size_t>(std::clamp(b, 0.0, static_cast<double>(bins)));
     };
     // From the widest down: of equal divergences the widest range wins.
-    for (int step = kSteps; step >= kFirstStep; --step) {
-      const double t = reach * static_cast<double>(step) / kSteps;
+    for (int step = kEntropySteps; step >= kFirstStep; --step) {
+      const double t = reach * static_cast<double>(step) / kEntropySteps;
       const double low = std::max(lo, -t), high = std::min(hi, t);
       const size_t first = std::min(bin_of(low), bins - 1);
       const size_t last = std::min(std::max(bin_of(high) + 1, first + 1), bins);

@@ -18,7 +18,7 @@ constexpr double kTailShare = 0.02;
 constexpr int64_t kFewest = 8;   // values that a tail is fitted to
 constexpr int kCandidates = 96;  // ends of the range tried on either side
 constexpr int kTailSteps = 256;
-constexpr double kLevels = 255;
+constexpr double kMseLevels = 255;
 constexpr double kSnap = 0.02;  // so near to the extreme it is the extreme
 
 // Values with weights, ascending outwards from 0, and what the response makes of them.
@@ -189,7 +189,7 @@ class Mse final : public HistogramObserver {
     size_t best_lo = 0, best_hi = 0;
     for (size_t i = lo.end.size(); i-- > 0;)
       for (size_t j = hi.end.size(); j-- > 0;) {
-        const double scale = (hi.end[j] + lo.end[i]) / kLevels;
+        const double scale = (hi.end[j] + lo.end[i]) / kMseLevels;
         const double error =
             (lo.rounded[i] + hi.rounded[j]) * scale * scale / 12 + lo.clipped[i] + hi.clipped[j];
         if (best >= 0 && error > best) continue;  // of equal errors the narrower range

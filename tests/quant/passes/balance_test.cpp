@@ -46,7 +46,7 @@ struct Outcome {
   Graph before, after;
   ChannelStatistics statistics;  // of `before`
 };
-Outcome run(GraphBuilder& b) {
+Outcome run_balance(GraphBuilder& b) {
   const Graph before = b.build();
   const std::vector<Constant> inputs = random_inputs(before, 3);
   Graph after = before;
@@ -78,7 +78,7 @@ TEST_CASE("channels between two convolutions come to use one range") {
   const ValueId y = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 6, .act = Kind::relu});
   b.output(b.conv_2d(y, {.out = 4}));
   scale_outputs(b.graph(), 0, kUneven);
-  const Outcome o = run(b);
+  const Outcome o = run_balance(b);
   CHECK(o.entries == 1);
   const ValueId v = o.before.nodes[0].outputs[0];
   REQUIRE(o.exponents.size() == 1);
@@ -108,7 +108,7 @@ TEST_CASE("factors pass depthwise convolutions, pooling, padding and concatenati
   b.output(b.conv_2d(pooled, {.out = 4}));
   b.output(b.depthwise_conv_2d(left, {}));
   scale_outputs(b.graph(), 0, kUneven);
-  const Outcome o = run(b);
+  const Outcome o = run_balance(b);
   CHECK(o.entries == 1);  // the other one has even channels
   const std::vector<int8_t>& own = o.exponents.at(o.before.value(left).name);
   const std::vector<int8_t>& joined = o.exponents.at(o.before.value(both).name);
@@ -124,7 +124,7 @@ TEST_CASE("behind a bounded activation channels grow up to the bound") {
   const ValueId y = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 6, .act = Kind::relu6});
   b.output(b.conv_2d(y, {.out = 4}));
   scale_outputs(b.graph(), 0, {4, 0.05f, 0.3f, 0.02f, 4, 0.1f});
-  const Outcome o = run(b);
+  const Outcome o = run_balance(b);
   REQUIRE(o.entries == 1);
   const ValueId v = o.before.nodes[0].outputs[0];
   CHECK(o.statistics.at(v)[0].most == 6);
@@ -133,7 +133,7 @@ TEST_CASE("behind a bounded activation channels grow up to the bound") {
   CHECK(e[1] < -kExponentSteps);
   const auto after = statistics_of(o.after, random_inputs(o.before, 3)).at(o.after.nodes[0].outputs[0]);
   CHECK(after[1].most > 2 * o.statistics.at(v)[1].most);
-  CHECK(after[1].most < 6);  // run() has seen that nothing is cut off
+  CHECK(after[1].most < 6);  // run_balance() has seen that nothing is cut off
 }
 
 TEST_CASE("balancing declines") {
@@ -141,7 +141,7 @@ TEST_CASE("balancing declines") {
     GraphBuilder b;
     build(b);
     scale_outputs(b.graph(), 0, kUneven);
-    const Outcome o = run(b);
+    const Outcome o = run_balance(b);
     CHECK(o.exponents.empty() == (o.entries == 0));
     return o.entries;
   };
@@ -186,7 +186,7 @@ TEST_CASE("factors pass whatever commutes with them, and reach every kind of rea
     const ValueId y = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 6, .act = act});
     b.output(reader(b, y));
     scale_outputs(b.graph(), 0, kUneven);
-    return run(b).entries;
+    return run_balance(b).entries;
   };
   CHECK(entries([&](GraphBuilder& b, ValueId y) {
           return b.conv_2d(b.op(AVERAGE_POOL_2D, {y}, pool), {});
@@ -239,7 +239,7 @@ TEST_CASE("even channels, and values without statistics, stay as they are") {
   const ValueId y = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 6, .act = Kind::relu});
   b.output(b.conv_2d(y, {.out = 4}));
   GraphBuilder even = b;
-  CHECK(run(even).entries == 0);
+  CHECK(run_balance(even).entries == 0);
   scale_outputs(b.graph(), 0, kUneven);
   Graph g = b.build();
   const ValueId v = g.nodes[0].outputs[0];

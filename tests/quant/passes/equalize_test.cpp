@@ -40,11 +40,11 @@ void unbalance(Graph& g, ValueId weights) {
   w.constant = Constant::of(v);
 }
 
-struct Outcome {
+struct EqualizeOutcome {
   size_t entries;
   double spread_before, spread_after;
 };
-Outcome run(GraphBuilder& b) {
+EqualizeOutcome run_equalize(GraphBuilder& b) {
   unbalance(b.graph(), b.graph().nodes[0].inputs[1]);
   const Graph before = b.build();
   Graph after = before;
@@ -65,7 +65,7 @@ TEST_CASE("a chain of convolutions is equalized") {
   ValueId y = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 6, .act = Kind::relu});
   y = b.depthwise_conv_2d(y, {.act = Kind::relu});
   b.output(b.fully_connected(b.conv_2d(y, {.out = 4}), 5));
-  const Outcome o = run(b);
+  const EqualizeOutcome o = run_equalize(b);
   CHECK(o.entries == 3);
   CHECK(o.spread_before > 100);
   CHECK(o.spread_after < 30);
@@ -79,7 +79,7 @@ TEST_CASE("scaling passes pooling, padding and leaky ReLU") {
   pool.filter_h = pool.filter_w = pool.stride_h = pool.stride_w = 2;
   y = b.op(MAX_POOL_2D, {b.pad(y, {0, 0, 1, 1, 1, 1, 0, 0})}, pool);
   b.output(b.conv_2d(y, {.out = 4}));
-  CHECK(run(b).entries == 1);
+  CHECK(run_equalize(b).entries == 1);
 }
 
 TEST_CASE("grouped and transposed convolutions are equalized") {
@@ -87,7 +87,7 @@ TEST_CASE("grouped and transposed convolutions are equalized") {
   ValueId y = b.conv_2d(b.input("x", {1, 6, 6, 3}), {.out = 6, .act = Kind::relu, .bias = false});
   y = b.conv_2d(y, {.out = 4, .act = Kind::relu, .groups = 2});
   b.output(b.transpose_conv(y, {.out = 3, .stride = 2}));
-  CHECK(run(b).entries == 2);
+  CHECK(run_equalize(b).entries == 2);
 }
 
 TEST_CASE("dead channels stay as they are") {
@@ -113,7 +113,7 @@ TEST_CASE("equalization declines") {
   auto entries = [](std::function<void(GraphBuilder&)> build) {
     GraphBuilder b;
     build(b);
-    return run(b).entries;
+    return run_equalize(b).entries;
   };
   auto conv = [](GraphBuilder& b, Activation act = {}) {
     return b.conv_2d(b.input("x", {1, 6, 6, 3}), {.out = 6, .act = act});

@@ -35,12 +35,12 @@ void kill(Graph& g, size_t node, size_t first) {
   set(input_of(g, node, 2), [&](size_t i, float) { return i < first ? 3.0f : -0.5f; });
 }
 
-struct Outcome {
+struct SpareChannelsOutcome {
   size_t entries;
   double difference;  // of the float results, relative
   Graph before, after;
 };
-Outcome run(GraphBuilder& b) {
+SpareChannelsOutcome run_spare(GraphBuilder& b) {
   const Graph before = b.build();
   Graph after = before;
   const auto report = use_spare_channels(after);
@@ -79,7 +79,7 @@ TEST_CASE("spare channels halve the step of others") {
   const ValueId y = b.conv_2d(b.input("x", {1, 16, 16, 3}), {.out = 4, .act = Kind::relu6});
   b.output(b.conv_2d(y, {.out = 5}));
   kill(b.graph(), 0, 2);
-  const Outcome o = run(b);
+  const SpareChannelsOutcome o = run_spare(b);
   CHECK(o.entries == 1);
   CHECK(o.difference <= 1e-5);
   // A quarter of the noise.
@@ -95,7 +95,7 @@ TEST_CASE("they pass a depthwise convolution, padding and border included") {
   kill(b.graph(), 0, 4);
   set(input_of(b.graph(), 2, 1), [](size_t, float w) { return 0.1f * w; });
   set(input_of(b.graph(), 2, 2), [](size_t, float) { return 3.0f; });  // what dead channels contribute
-  const Outcome o = run(b);
+  const SpareChannelsOutcome o = run_spare(b);
   CHECK(o.entries == 1);
   CHECK(o.difference <= 1e-5);
 }
@@ -105,7 +105,7 @@ TEST_CASE("a dozen copies of one channel average out") {
   const ValueId y = b.conv_2d(b.input("x", {1, 16, 16, 3}), {.out = 13, .act = Kind::relu6});
   b.output(b.conv_2d(y, {.out = 2, .filter = 1}));
   kill(b.graph(), 0, 1);
-  const Outcome o = run(b);
+  const SpareChannelsOutcome o = run_spare(b);
   CHECK(o.entries == 1);
   CHECK(o.difference <= 1e-5);
   CHECK(error_by_rounding(o.after) < 0.02 * error_by_rounding(o.before));
@@ -115,7 +115,7 @@ TEST_CASE("spare channels are left alone") {
   const auto entries = [](const std::function<void(GraphBuilder&)>& build) {
     GraphBuilder b;
     build(b);
-    const Outcome o = run(b);
+    const SpareChannelsOutcome o = run_spare(b);
     CHECK(o.difference <= 1e-6);
     return o.entries;
   };
