@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/thread_pool.hpp"
+#include "kernels/traits.hpp"
 #include "schema/core/status.hpp"
 #include "schema/core/tensor_view.hpp"
 #include "schema/ir/attrs.hpp"
@@ -281,6 +282,9 @@ struct Arity {
 
 struct OpSpec {
   OpKind kind = OpKind::UNKNOWN;
+  Traits traits;
+  std::optional<LinearForm> linear;
+  std::optional<ClampForm> clamp;
   Arity inputs{1, 1}, outputs{1, 1};
   InferFn infer = nullptr;
   Implementation reference;          // normative; portable C++
@@ -309,6 +313,9 @@ struct OpSpec {
 
 // The spec of a kind; nullptr only for UNKNOWN.
 const OpSpec* find_spec(OpKind kind);
+
+// Whether operators of this kind have a trait; not so for UNKNOWN.
+bool has_trait(OpKind kind, Trait t);
 
 // The rule of a node of this kind.
 const QuantRule& quant_rule(const OpSpec& spec, const Node& node);

@@ -20,6 +20,11 @@ const OpSpec* find_spec(OpKind kind) {
   return nullptr;
 }
 
+bool has_trait(OpKind kind, Trait t) {
+  const OpSpec* spec = find_spec(kind);
+  return spec != nullptr && spec->traits.has(t);
+}
+
 DType dtype_under(const TensorRule& r, DType activations) {
   switch (r.kind) {
     case TensorRule::Kind::bias: return activations == DType::int16 ? DType::int64 : DType::int32;

@@ -135,6 +135,7 @@ const OpSpec& spec_ADD_N() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::ADD_N;
+    s.traits = Trait::elementwise | Trait::commutative | Trait::monotone;
     s.inputs = {1, -1};
     s.infer = infer;
     s.reference = {"reference", reference};

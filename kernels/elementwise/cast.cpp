@@ -182,6 +182,7 @@ const OpSpec& spec_CAST() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::CAST;
+    s.traits = Trait::elementwise;
     s.infer = infer_same;
     s.reference = {"reference", cast};
     // The numbers of a bool fit any integer type as they are: int8 with scale 1.

@@ -233,6 +233,8 @@ template <OpKind kind>
 OpSpec make(int version_int8, int version_int16) {
   OpSpec s;
   s.kind = kind;
+  s.traits = Trait::elementwise;
+  if (kind == OpKind::EQUAL || kind == OpKind::NOT_EQUAL) s.traits = s.traits | Trait::commutative;
   s.inputs = {2, 2};
   s.infer = infer_broadcast;
   s.reference = {"reference", create<kind>};

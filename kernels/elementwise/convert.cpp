@@ -186,6 +186,7 @@ const OpSpec& spec_QUANTIZE() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::QUANTIZE;
+    s.traits = Trait::elementwise;
     s.infer = infer_same;
     s.reference = {"reference", quantize_reference};
     s.fast = {{"octet", quantize_octet}};
@@ -202,6 +203,7 @@ const OpSpec& spec_DEQUANTIZE() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::DEQUANTIZE;
+    s.traits = Trait::elementwise;
     s.infer = infer_same;
     s.reference = {"reference", dequantize_reference};
     s.fast = {{"octet", dequantize_octet}};

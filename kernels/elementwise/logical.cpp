@@ -43,6 +43,8 @@ KernelResult create_not(const NodeDesc& n, ThreadPool&) {
 OpSpec make(OpKind kind, int inputs, InferFn infer, Implementation impl) {
   OpSpec s;
   s.kind = kind;
+  s.traits = Trait::elementwise;
+  if (inputs == 2) s.traits = s.traits | Trait::commutative;
   s.inputs = {inputs, inputs};
   s.infer = infer;
   s.reference = impl;

@@ -21,6 +21,7 @@ const OpSpec& spec_PRELU() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::PRELU;
+    s.traits = Trait::elementwise | Trait::homogeneous;
     s.inputs = {2, 2};
     s.infer = infer_prelu;
     s.reference = {"reference", binary_reference};

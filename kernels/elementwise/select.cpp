@@ -158,9 +158,10 @@ KernelResult create_where(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-OpSpec make(OpKind kind, InferFn infer) {
+OpSpec make(OpKind kind, Traits traits, InferFn infer) {
   OpSpec s;
   s.kind = kind;
+  s.traits = traits;
   s.inputs = {3, 3};
   s.infer = infer;
   s.reference = {"reference", create};
@@ -172,11 +173,11 @@ OpSpec make(OpKind kind, InferFn infer) {
 }  // namespace
 
 const OpSpec& spec_SELECT() {
-  static const OpSpec spec = make(OpKind::SELECT, infer_select);
+  static const OpSpec spec = make(OpKind::SELECT, Traits(), infer_select);
   return spec;
 }
 const OpSpec& spec_SELECT_V2() {
-  static const OpSpec spec = make(OpKind::SELECT_V2, infer_select_v2);
+  static const OpSpec spec = make(OpKind::SELECT_V2, Trait::elementwise, infer_select_v2);
   return spec;
 }
 const OpSpec& spec_WHERE() {

@@ -165,10 +165,12 @@ constexpr std::string_view kUnaryNoOther =
 
 enum class Fast { loop, xnnpack, none };
 
-OpSpec make(OpKind kind, Fast fast, TensorRule out, int version_int8, int version_int16,
-            std::string_view notes = {}) {
+OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_int8, int version_int16,
+            std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
   OpSpec s;
   s.kind = kind;
+  s.traits = Trait::elementwise | traits;
+  s.clamp = clamp;
   s.infer = infer_same;
   s.reference = {"reference", reference_unary};
   s.fast.push_back({"octet", table});
@@ -191,31 +193,36 @@ OpSpec make(OpKind kind, Fast fast, TensorRule out, int version_int8, int versio
     return spec;                                                \
   }
 // Versions: the converter's table of operator versions by input type.
-OCTET_UNARY(RELU, Fast::loop, activation(), 2, 3)
-OCTET_UNARY(RELU6, Fast::loop, activation(), 2, 3)
-OCTET_UNARY(RELU_N1_TO_1, Fast::loop, activation(), 1, 1)
-OCTET_UNARY(RELU_0_TO_1, Fast::loop, activation(), 1, 1)
-OCTET_UNARY(LEAKY_RELU, Fast::loop, activation(), 1, 2)
-OCTET_UNARY(ELU, Fast::xnnpack, activation(), 1, 1)
-OCTET_UNARY(GELU, Fast::xnnpack, activation(), 2, 2)
-OCTET_UNARY(HARD_SWISH, Fast::loop, activation(), 1, 1)
-OCTET_UNARY(LOGISTIC, Fast::xnnpack, fixed(1.0f / 256, -128, 1.0f / 32768), 2, 3,
+OCTET_UNARY(RELU, Trait::homogeneous | Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 2, 3,
+            {}, ClampForm{.lo = 0})
+OCTET_UNARY(RELU6, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 2, 3, {},
+            ClampForm{.lo = 0, .hi = 6})
+OCTET_UNARY(RELU_N1_TO_1, Trait::monotone, Fast::loop, activation(), 1, 1, {}, ClampForm{.lo = -1, .hi = 1})
+OCTET_UNARY(RELU_0_TO_1, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 1, 1, {},
+            ClampForm{.lo = 0, .hi = 1})
+OCTET_UNARY(LEAKY_RELU, Trait::homogeneous, Fast::loop, activation(), 1, 2)
+OCTET_UNARY(ELU, Trait::monotone, Fast::xnnpack, activation(), 1, 1)
+OCTET_UNARY(GELU, Traits(), Fast::xnnpack, activation(), 2, 2)
+OCTET_UNARY(HARD_SWISH, Traits(), Fast::loop, activation(), 1, 1)
+OCTET_UNARY(LOGISTIC, Trait::monotone | Trait::nonnegative, Fast::xnnpack,
+            fixed(1.0f / 256, -128, 1.0f / 32768), 2, 3, "int16 output scale is 1/32768")
+OCTET_UNARY(TANH, Trait::monotone, Fast::xnnpack, fixed(1.0f / 128, 0, 1.0f / 32768), 2, 3,
             "int16 output scale is 1/32768")
-OCTET_UNARY(TANH, Fast::xnnpack, fixed(1.0f / 128, 0, 1.0f / 32768), 2, 3, "int16 output scale is 1/32768")
-OCTET_UNARY(ABS, Fast::loop, activation(), 2, 3)
-OCTET_UNARY(NEG, Fast::loop, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(EXP, Fast::xnnpack, activation(), 2, 2)
-OCTET_UNARY(LOG, Fast::loop, activation(), 2, 2, "int8: inputs that are not positive give the lowest value")
-OCTET_UNARY(SQRT, Fast::loop, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(RSQRT, Fast::loop, activation(), 2, 3,
+OCTET_UNARY(ABS, Trait::homogeneous | Trait::nonnegative, Fast::loop, activation(), 2, 3)
+OCTET_UNARY(NEG, Trait::homogeneous, Fast::loop, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(EXP, Trait::monotone | Trait::nonnegative, Fast::xnnpack, activation(), 2, 2)
+OCTET_UNARY(LOG, Trait::monotone, Fast::loop, activation(), 2, 2,
+            "int8: inputs that are not positive give the lowest value")
+OCTET_UNARY(SQRT, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(RSQRT, Trait::nonnegative, Fast::loop, activation(), 2, 3,
             "int8: inputs that are not positive give the highest value")
-OCTET_UNARY(SQUARE, Fast::loop, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(FLOOR, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(CEIL, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(ROUND, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(SIN, Fast::none, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(COS, Fast::none, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(SIGN, Fast::loop, fixed(1, 0), 1, 1, kUnaryNoOther)
+OCTET_UNARY(SQUARE, Trait::nonnegative, Fast::loop, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(FLOOR, Trait::monotone, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(CEIL, Trait::monotone, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(ROUND, Trait::monotone, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(SIN, Traits(), Fast::none, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(COS, Traits(), Fast::none, activation(), 1, 1, kUnaryNoOther)
+OCTET_UNARY(SIGN, Trait::monotone, Fast::loop, fixed(1, 0), 1, 1, kUnaryNoOther)
 #undef OCTET_UNARY
 
 }  // namespace octet

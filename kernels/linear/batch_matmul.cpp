@@ -240,6 +240,7 @@ Result<Problem> problem_of(const NodeDesc& node) {
 
 const OpSpec& spec_BATCH_MATMUL() {
   static const OpSpec spec{.kind = OpKind::BATCH_MATMUL,
+                           .traits = Trait::homogeneous,
                            .inputs = {2, 2},
                            .outputs = {1, 1},
                            .infer = matmul::infer,

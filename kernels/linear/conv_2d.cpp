@@ -83,6 +83,8 @@ int64_t macs(const NodeDesc& n) {
 const OpSpec& spec_CONV_2D() {
   static const OpSpec spec{
       .kind = OpKind::CONV_2D,
+      .traits = Trait::windowed | Trait::takes_clamp,
+      .linear = LinearForm{.in_axis = 3, .grouped = true},  // weights [O, H, W, I/groups]
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_conv_2d,

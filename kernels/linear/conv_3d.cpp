@@ -154,6 +154,8 @@ int64_t macs_conv_3d(const NodeDesc& n) {
 const OpSpec& spec_CONV_3D() {
   static const OpSpec spec{
       .kind = OpKind::CONV_3D,
+      .traits = Trait::windowed | Trait::takes_clamp,
+      .linear = LinearForm{.rank = 5, .out_axis = 4, .in_axis = 3},  // weights [D, H, W, I, O]
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_plain,
@@ -169,6 +171,9 @@ const OpSpec& spec_CONV_3D() {
 const OpSpec& spec_CONV_3D_TRANSPOSE() {
   static const OpSpec spec{
       .kind = OpKind::CONV_3D_TRANSPOSE,
+      .traits = Trait::takes_clamp,
+      // Weights [D, H, W, O, I].
+      .linear = LinearForm{.x = 2, .bias = 3, .rank = 5, .out_axis = 3, .in_axis = 4, .transposed = true},
       .inputs = {3, 4},
       .outputs = {1, 1},
       .infer = infer_transposed,

@@ -101,6 +101,8 @@ int64_t macs_depthwise_conv_2d(const NodeDesc& n) {
 const OpSpec& spec_DEPTHWISE_CONV_2D() {
   static const OpSpec spec{
       .kind = OpKind::DEPTHWISE_CONV_2D,
+      .traits = Trait::windowed | Trait::takes_clamp,
+      .linear = LinearForm{.out_axis = 3},  // weights [1, H, W, O]
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_depthwise_conv_2d,

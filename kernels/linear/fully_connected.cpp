@@ -94,6 +94,8 @@ int64_t macs_fully_connected(const NodeDesc& n) {
 const OpSpec& spec_FULLY_CONNECTED() {
   static const OpSpec spec{
       .kind = OpKind::FULLY_CONNECTED,
+      .traits = Trait::takes_clamp,
+      .linear = LinearForm{.rank = 2, .in_axis = 1},  // weights [O, I]
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_fully_connected,

@@ -95,9 +95,10 @@ KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-OpSpec make_spec(OpKind kind) {
+OpSpec make_spec(OpKind kind, Traits traits) {
   OpSpec s;
   s.kind = kind;
+  s.traits = Trait::channelwise | Trait::homogeneous | Trait::windowed | Trait::takes_clamp | traits;
   s.infer = infer;
   s.reference = {"reference", create_reference};
   s.fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}};
@@ -153,7 +154,7 @@ Result<Pooling> pooling_of(const NodeDesc& n) {
 
 const OpSpec& spec_AVERAGE_POOL_2D() {
   static const OpSpec spec = [] {
-    OpSpec s = pool::make_spec(OpKind::AVERAGE_POOL_2D);
+    OpSpec s = pool::make_spec(OpKind::AVERAGE_POOL_2D, Trait::monotone);
     s.quant = QuantRule::mixing({activation()}, {same_as_input(0)});
     s.notes = "padding does not count; int8 rounds half to even";
     return s;
@@ -162,13 +163,13 @@ const OpSpec& spec_AVERAGE_POOL_2D() {
 }
 
 const OpSpec& spec_MAX_POOL_2D() {
-  static const OpSpec spec = pool::make_spec(OpKind::MAX_POOL_2D);
+  static const OpSpec spec = pool::make_spec(OpKind::MAX_POOL_2D, Trait::monotone);
   return spec;
 }
 
 const OpSpec& spec_L2_POOL_2D() {
   static const OpSpec spec = [] {
-    OpSpec s = pool::make_spec(OpKind::L2_POOL_2D);
+    OpSpec s = pool::make_spec(OpKind::L2_POOL_2D, Trait::nonnegative);
     s.fast = {{"octet", pool::create_octet}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.version_int8 = s.version_int16 = 1;

@@ -92,6 +92,8 @@ int64_t macs_transpose_conv(const NodeDesc& n) {
 const OpSpec& spec_TRANSPOSE_CONV() {
   static const OpSpec spec{
       .kind = OpKind::TRANSPOSE_CONV,
+      .traits = Trait::takes_clamp,
+      .linear = LinearForm{.x = 2, .bias = 3, .in_axis = 3, .transposed = true},  // weights [O, H, W, I]
       .inputs = {3, 4},
       .outputs = {1, 1},
       .infer = infer_transpose_conv,

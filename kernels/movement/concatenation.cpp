@@ -158,6 +158,7 @@ KernelResult create_concatenation(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_CONCATENATION() {
   static const OpSpec spec{
       .kind = OpKind::CONCATENATION,
+      .traits = Trait::moves | Trait::monotone,
       .inputs = {1, -1},
       .infer = infer_concatenation,
       .reference = {"reference", create_concatenation},

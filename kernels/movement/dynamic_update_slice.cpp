@@ -71,6 +71,7 @@ KernelResult create_dynamic_update_slice(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_DYNAMIC_UPDATE_SLICE() {
   static const OpSpec spec{
       .kind = OpKind::DYNAMIC_UPDATE_SLICE,
+      .traits = Trait::moves | Trait::monotone,
       .inputs = {3, 3},
       .infer = infer_dynamic_update_slice,
       .reference = {"reference", create_dynamic_update_slice},

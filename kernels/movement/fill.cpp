@@ -280,6 +280,7 @@ const OpSpec& spec_ONE_HOT() {
 const OpSpec& spec_REVERSE_V2() {
   static const OpSpec spec{
       .kind = OpKind::REVERSE_V2,
+      .traits = kMovesAlone,
       .inputs = {2, 2},
       .infer = infer_reverse,
       .reference = {"reference", create_reverse<false>},

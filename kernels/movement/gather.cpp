@@ -184,6 +184,7 @@ KernelResult create_embedding(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_GATHER() {
   static const OpSpec spec{
       .kind = OpKind::GATHER,
+      .traits = kMovesAlone,
       .inputs = {2, 2},
       .infer = infer_gather_gather,
       .reference = {"reference", create_gather},
@@ -198,6 +199,7 @@ const OpSpec& spec_GATHER() {
 const OpSpec& spec_GATHER_ND() {
   static const OpSpec spec{
       .kind = OpKind::GATHER_ND,
+      .traits = kMovesAlone,
       .inputs = {2, 2},
       .infer = infer_gather_nd,
       .reference = {"reference", create_gather_nd},
@@ -211,6 +213,7 @@ const OpSpec& spec_GATHER_ND() {
 const OpSpec& spec_EMBEDDING_LOOKUP() {
   static const OpSpec spec{
       .kind = OpKind::EMBEDDING_LOOKUP,
+      .traits = Trait::moves,
       .inputs = {2, 2},
       .infer = infer_embedding,
       .reference = {"reference", create_embedding},

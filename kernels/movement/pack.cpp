@@ -59,6 +59,7 @@ KernelResult create_pack(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_PACK() {
   static const OpSpec spec{
       .kind = OpKind::PACK,
+      .traits = Trait::moves | Trait::monotone,
       .inputs = {1, -1},
       .infer = infer_pack,
       .reference = {"reference", create_pack},

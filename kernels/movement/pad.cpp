@@ -149,6 +149,7 @@ Result<Rearrangement> describe_mirror(const NodeDesc& n) {
 const OpSpec& spec_PAD() {
   static const OpSpec spec{
       .kind = OpKind::PAD,
+      .traits = kMovesAlone | Trait::channelwise,
       .inputs = {2, 2},
       .infer = infer_pad,
       .reference = {"reference", create_moved_reference<describe_pad>},
@@ -163,6 +164,7 @@ const OpSpec& spec_PAD() {
 const OpSpec& spec_PADV2() {
   static const OpSpec spec{
       .kind = OpKind::PADV2,
+      .traits = Trait::moves | Trait::monotone,
       .inputs = {3, 3},
       .infer = infer_pad,
       .reference = {"reference", create_padv2_reference},
@@ -178,6 +180,7 @@ const OpSpec& spec_PADV2() {
 const OpSpec& spec_MIRROR_PAD() {
   static const OpSpec spec{
       .kind = OpKind::MIRROR_PAD,
+      .traits = kMovesAlone | Trait::channelwise,
       .inputs = {2, 2},
       .infer = infer_mirror,
       .reference = {"reference", create_moved_reference<describe_mirror>},

@@ -111,6 +111,7 @@ Result<InferredShapes> infer_expand_dims(const NodeDesc& n) {
 
 OpSpec view_spec(OpKind kind, Arity inputs, InferFn infer) {
   return {.kind = kind,
+          .traits = kMovesAlone,
           .inputs = inputs,
           .infer = infer,
           .reference = {"reference", create_view},

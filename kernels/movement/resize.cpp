@@ -159,6 +159,7 @@ Result<Rearrangement> describe_nearest(const NodeDesc& n) {
 const OpSpec& spec_RESIZE_BILINEAR() {
   static const OpSpec spec{
       .kind = OpKind::RESIZE_BILINEAR,
+      .traits = Trait::channelwise | Trait::homogeneous | Trait::monotone,
       .inputs = {2, 2},
       .infer = infer_bilinear,
       .reference = {"reference", create_bilinear},
@@ -174,6 +175,7 @@ const OpSpec& spec_RESIZE_BILINEAR() {
 const OpSpec& spec_RESIZE_NEAREST_NEIGHBOR() {
   static const OpSpec spec{
       .kind = OpKind::RESIZE_NEAREST_NEIGHBOR,
+      .traits = kMovesAlone | Trait::channelwise,
       .inputs = {2, 2},
       .infer = infer_resize,
       .reference = {"reference", create_moved_reference<describe_nearest>},

@@ -116,6 +116,7 @@ const OpSpec& spec_SCATTER_ND() {
 const OpSpec& spec_DENSIFY() {
   static const OpSpec spec{
       .kind = OpKind::DENSIFY,
+      .traits = kMovesAlone,
       .infer = infer_same,
       .reference = {"reference", create_densify},
       .quant = QuantRule::of({activation()}, {same_as_input(0)}),

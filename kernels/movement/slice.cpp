@@ -256,6 +256,7 @@ Result<InferredShapes> infer_strided(const NodeDesc& n) {
 const OpSpec& spec_SLICE() {
   static const OpSpec spec{
       .kind = OpKind::SLICE,
+      .traits = kMovesAlone,
       .inputs = {3, 3},
       .infer = infer_slice,
       .reference = {"reference", create_slice_reference},
@@ -273,6 +274,7 @@ const OpSpec& spec_SLICE() {
 const OpSpec& spec_STRIDED_SLICE() {
   static const OpSpec spec{
       .kind = OpKind::STRIDED_SLICE,
+      .traits = kMovesAlone,
       .inputs = {4, 4},
       .infer = infer_strided,
       .reference = {"reference", create_moved_reference<describe<strided_box>>},

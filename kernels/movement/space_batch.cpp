@@ -160,6 +160,7 @@ Result<Rearrangement> describe_batch_to_space(const NodeDesc& n) {
 const OpSpec& spec_SPACE_TO_BATCH_ND() {
   static const OpSpec spec{
       .kind = OpKind::SPACE_TO_BATCH_ND,
+      .traits = kMovesAlone,
       .inputs = {3, 3},
       .infer = infer_space_to_batch,
       .reference = {"reference", create_space_to_batch},
@@ -173,6 +174,7 @@ const OpSpec& spec_SPACE_TO_BATCH_ND() {
 const OpSpec& spec_BATCH_TO_SPACE_ND() {
   static const OpSpec spec{
       .kind = OpKind::BATCH_TO_SPACE_ND,
+      .traits = kMovesAlone,
       .inputs = {3, 3},
       .infer = infer_batch_to_space,
       .reference = {"reference", create_moved_reference<describe_batch_to_space>},

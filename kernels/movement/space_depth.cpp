@@ -64,6 +64,7 @@ Result<Rearrangement> describe_space_to_depth(const NodeDesc& n) {
 
 OpSpec block_spec(OpKind kind, InferFn infer, Implementation reference, Implementation fast) {
   return {.kind = kind,
+          .traits = kMovesAlone,
           .infer = infer,
           .reference = reference,
           .fast = {fast},

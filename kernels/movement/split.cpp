@@ -135,6 +135,7 @@ KernelResult create_split(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_SPLIT() {
   static const OpSpec spec{
       .kind = OpKind::SPLIT,
+      .traits = Trait::moves,
       .inputs = {2, 2},
       .outputs = {1, -1},
       .infer = infer_split,
@@ -151,6 +152,7 @@ const OpSpec& spec_SPLIT() {
 const OpSpec& spec_SPLIT_V() {
   static const OpSpec spec{
       .kind = OpKind::SPLIT_V,
+      .traits = kMovesAlone,
       .inputs = {3, 3},
       .outputs = {1, -1},
       .infer = infer_split,
@@ -166,6 +168,7 @@ const OpSpec& spec_SPLIT_V() {
 const OpSpec& spec_UNPACK() {
   static const OpSpec spec{
       .kind = OpKind::UNPACK,
+      .traits = kMovesAlone,
       .inputs = {1, 1},
       .outputs = {1, -1},
       .infer = infer_split,

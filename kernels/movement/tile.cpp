@@ -118,6 +118,7 @@ KernelResult create_broadcast_args(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_TILE() {
   static const OpSpec spec{
       .kind = OpKind::TILE,
+      .traits = kMovesAlone,
       .inputs = {2, 2},
       .infer = infer_tile,
       .reference = {"reference", create_moved_reference<describe_tile>},
@@ -131,6 +132,7 @@ const OpSpec& spec_TILE() {
 const OpSpec& spec_BROADCAST_TO() {
   static const OpSpec spec{
       .kind = OpKind::BROADCAST_TO,
+      .traits = kMovesAlone,
       .inputs = {2, 2},
       .infer = infer_broadcast_to,
       .reference = {"reference", create_moved_reference<describe_broadcast_to>},

@@ -52,6 +52,7 @@ Result<Rearrangement> describe(const NodeDesc& n) {
 const OpSpec& spec_TRANSPOSE() {
   static const OpSpec spec{
       .kind = OpKind::TRANSPOSE,
+      .traits = kMovesAlone,
       .inputs = {2, 2},
       .infer = infer_transpose,
       .reference = {"reference", create_moved_reference<describe>},

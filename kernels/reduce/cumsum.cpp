@@ -158,6 +158,7 @@ const OpSpec& spec_CUMSUM() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::CUMSUM;
+    s.traits = Trait::homogeneous | Trait::monotone;
     s.inputs = {2, 2};
     s.infer = infer_cumsum;
     s.reference = {"reference", create_cumsum};

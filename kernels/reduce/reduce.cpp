@@ -205,9 +205,11 @@ KernelResult reference_reduce(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-OpSpec make(OpKind kind, QuantRule quant, int version_int8, int version_int16, std::string_view notes = {}) {
+OpSpec make(OpKind kind, Traits traits, QuantRule quant, int version_int8, int version_int16,
+            std::string_view notes = {}) {
   OpSpec s;
   s.kind = kind;
+  s.traits = Trait::reduces | traits;
   s.inputs = {2, 2};
   s.infer = infer_reduce;
   s.reference = {"reference", reference_reduce};
@@ -230,13 +232,13 @@ QuantRule rule(TensorRule out) {
     static const OpSpec spec = make(OpKind::kind, __VA_ARGS__); \
     return spec;                                                \
   }
-OCTET_REDUCE(MEAN, rule(activation()), 2, 3)
-OCTET_REDUCE(SUM, rule(activation()), 2, 2)
-OCTET_REDUCE(REDUCE_MAX, rule(same_as_input(0)), 2, 3)
-OCTET_REDUCE(REDUCE_MIN, rule(same_as_input(0)), 2, 3)
-OCTET_REDUCE(REDUCE_PROD, rule(activation()), 2, 2)
-OCTET_REDUCE(REDUCE_ANY, QuantRule::of({keep()}, {keep()}), 1, 1, "bool only")
-OCTET_REDUCE(REDUCE_ALL, QuantRule::of({keep()}, {keep()}), 1, 1, "bool only")
+OCTET_REDUCE(MEAN, Trait::homogeneous | Trait::monotone, rule(activation()), 2, 3)
+OCTET_REDUCE(SUM, Trait::homogeneous | Trait::monotone, rule(activation()), 2, 2)
+OCTET_REDUCE(REDUCE_MAX, Trait::homogeneous | Trait::monotone, rule(same_as_input(0)), 2, 3)
+OCTET_REDUCE(REDUCE_MIN, Trait::homogeneous | Trait::monotone, rule(same_as_input(0)), 2, 3)
+OCTET_REDUCE(REDUCE_PROD, Traits(), rule(activation()), 2, 2)
+OCTET_REDUCE(REDUCE_ANY, Traits(), QuantRule::of({keep()}, {keep()}), 1, 1, "bool only")
+OCTET_REDUCE(REDUCE_ALL, Traits(), QuantRule::of({keep()}, {keep()}), 1, 1, "bool only")
 #undef OCTET_REDUCE
 
 }  // namespace octet

@@ -250,9 +250,10 @@ KernelResult octet_8bit_softmax(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-OpSpec make(OpKind kind, TensorRule out, std::string_view notes) {
+OpSpec make(OpKind kind, Traits traits, TensorRule out, std::string_view notes) {
   OpSpec s;
   s.kind = kind;
+  s.traits = traits;
   s.infer = infer_softmax;
   s.reference = {"reference", reference_softmax};
   s.fast = {{"octet", octet_8bit_softmax}};
@@ -267,14 +268,14 @@ OpSpec make(OpKind kind, TensorRule out, std::string_view notes) {
 }  // namespace
 
 const OpSpec& spec_SOFTMAX() {
-  static const OpSpec spec = make(OpKind::SOFTMAX, fixed(1.0f / 256, -128, 1.0f / 32768),
+  static const OpSpec spec = make(OpKind::SOFTMAX, Trait::nonnegative, fixed(1.0f / 256, -128, 1.0f / 32768),
                                   "along the last axis; int16 output scale is 1/32768");
   return spec;
 }
 
 const OpSpec& spec_LOG_SOFTMAX() {
   static const OpSpec spec =
-      make(OpKind::LOG_SOFTMAX, fixed(16.0f / 256, 127, 16.0f / 32768), "along the last axis");
+      make(OpKind::LOG_SOFTMAX, Traits(), fixed(16.0f / 256, 127, 16.0f / 32768), "along the last axis");
   return spec;
 }
 

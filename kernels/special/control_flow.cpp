@@ -18,6 +18,7 @@ constexpr std::string_view kWhy = "control flow: the graphs it calls are quantiz
 
 const OpSpec& spec_IF() {
   static const OpSpec spec{.kind = OpKind::IF,
+                           .traits = Trait::stateful,
                            .inputs = {1, -1},
                            .outputs = {0, -1},
                            .infer = infer_at_run_time,
@@ -27,6 +28,7 @@ const OpSpec& spec_IF() {
 
 const OpSpec& spec_WHILE() {
   static const OpSpec spec{.kind = OpKind::WHILE,
+                           .traits = Trait::stateful,
                            .inputs = {1, -1},
                            .outputs = {1, -1},
                            .infer = infer_at_run_time,
@@ -36,6 +38,7 @@ const OpSpec& spec_WHILE() {
 
 const OpSpec& spec_CALL_ONCE() {
   static const OpSpec spec{.kind = OpKind::CALL_ONCE,
+                           .traits = Trait::stateful,
                            .inputs = {0, 0},
                            .outputs = {0, 0},
                            .infer = infer_nothing,

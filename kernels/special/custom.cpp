@@ -129,6 +129,7 @@ const CustomOp* CustomOps::find(std::string_view name) const {
 const OpSpec& spec_CUSTOM() {
   static const OpSpec spec{
       .kind = OpKind::CUSTOM,
+      .traits = Trait::stateful,
       .inputs = {0, -1},
       .outputs = {0, -1},
       .infer = infer_custom,

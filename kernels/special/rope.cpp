@@ -157,6 +157,7 @@ KernelResult octet_8bit_rope(const NodeDesc& n, ThreadPool&) {
 const OpSpec& spec_ROPE() {
   static const OpSpec spec{
       .kind = OpKind::ROPE,
+      .traits = Trait::homogeneous,
       .inputs = {3, 3},
       .infer = infer_rope,
       .reference = {"reference", reference_rope},

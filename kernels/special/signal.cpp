@@ -160,6 +160,7 @@ const OpSpec& spec_COMPLEX_ABS() {
   static const OpSpec spec = [] {
     OpSpec s;
     s.kind = OpKind::COMPLEX_ABS;
+    s.traits = Trait::elementwise | Trait::nonnegative;
     s.infer = infer_same;
     s.reference = {"reference", create_complex_abs};
     s.quant = QuantRule::none("complex numbers have no int8 form");

@@ -18,6 +18,7 @@ constexpr std::string_view kVariableWhy = "moves a resource: keeps the type of t
 
 const OpSpec& spec_VAR_HANDLE() {
   static const OpSpec spec{.kind = OpKind::VAR_HANDLE,
+                           .traits = Trait::stateful,
                            .inputs = {0, 0},
                            .infer = infer_declared,
                            .quant = QuantRule::none(kVariableWhy)};
@@ -26,6 +27,7 @@ const OpSpec& spec_VAR_HANDLE() {
 
 const OpSpec& spec_READ_VARIABLE() {
   static const OpSpec spec{.kind = OpKind::READ_VARIABLE,
+                           .traits = Trait::stateful,
                            .infer = infer_declared,
                            .quant = QuantRule::none(kVariableWhy),
                            .access = VariableAccess::read};
@@ -34,6 +36,7 @@ const OpSpec& spec_READ_VARIABLE() {
 
 const OpSpec& spec_ASSIGN_VARIABLE() {
   static const OpSpec spec{.kind = OpKind::ASSIGN_VARIABLE,
+                           .traits = Trait::stateful,
                            .inputs = {2, 2},
                            .outputs = {0, 0},
                            .infer = infer_declared,
