@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "bench/speed_rows.hpp"
+#include "octet/try.hpp"
 #include "runtime/executor.hpp"
 
 namespace octet::bench {

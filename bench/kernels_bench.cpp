@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <memory>
 
+#include "octet/try.hpp"
 #include "tests/support/op_case.hpp"
 
 namespace octet::test {

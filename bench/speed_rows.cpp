@@ -6,6 +6,7 @@
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 #include "quant/quantize.hpp"
 #include "tests/support/graph_builder.hpp"
 #include "tests/support/recurrent.hpp"

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

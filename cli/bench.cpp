@@ -9,6 +9,7 @@
 #include "cli/bench_peak.hpp"
 #include "cli/bench_report.hpp"
 #include "cli/data/convert.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -5,6 +5,8 @@
 #include <limits>
 #include <random>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

@@ -1,8 +1,8 @@
 // What this machine can do at best, as a yardstick for models.
 #pragma once
 
+#include "octet/status.hpp"
 #include "runtime/executor.hpp"
-#include "schema/core/status.hpp"
 
 namespace octet {
 

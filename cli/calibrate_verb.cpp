@@ -8,6 +8,7 @@
 #include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
 #include "cli/quant_args.hpp"
+#include "octet/try.hpp"
 #include "quant/quantize.hpp"
 
 namespace octet {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/data/convert.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 
 namespace CLI {
 class App;

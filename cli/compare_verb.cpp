@@ -5,6 +5,7 @@
 #include "cli/args.hpp"
 #include "cli/model_files.hpp"
 #include "cli/quality.hpp"
+#include "octet/try.hpp"
 #include "quant/measure/compare.hpp"
 
 namespace octet {

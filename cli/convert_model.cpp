@@ -5,6 +5,7 @@
 #include "cli/command.hpp"
 #include "cli/data/byte_source.hpp"
 #include "cli/model_files.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/classify.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -6,6 +6,7 @@
 #include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
 #include "cli/tensor_exchange.hpp"
+#include "octet/try.hpp"
 #include "schema/core/int4.hpp"
 
 namespace octet {

@@ -12,7 +12,9 @@
 #include "cli/tensor_exchange.hpp"
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 #include "schema/core/int4.hpp"
+#include "schema/core/int_range.hpp"
 #include "schema/flatbuffer/format.hpp"
 
 namespace octet {

@@ -7,6 +7,7 @@
 #include "cli/data/convert.hpp"
 #include "cli/data/npy.hpp"
 #include "cli/tensor_exchange.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
-#include "schema/core/affine.hpp"
+#include "octet/tensor.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

@@ -7,6 +7,7 @@
 #include "cli/model_files.hpp"
 #include "cli/session.hpp"
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 #include "runtime/plan.hpp"
 
 namespace octet {
@@ -35,7 +36,7 @@ Planned plan_of(const ModelData& model, const InspectArgs& args) {
   Planned p;
   const EntryPoint entry = *entry_point(model, "");
   auto inputs = resized_inputs(model, entry, args.resize);
-  PlanOptions options{.backend = args.exec.options().backend};
+  ExecutionPlanOptions options{.backend = args.exec.options().backend};
   if (!args.resize.empty() && inputs.ok())
     for (const InputSpec& in : *inputs)
       options.input_shapes.push_back(in.shape);

@@ -5,6 +5,7 @@
 
 #include "cli/data/byte_source.hpp"
 #include "cli/output_file.hpp"
+#include "octet/try.hpp"
 #include "schema/flatbuffer/format.hpp"
 
 namespace octet {
@@ -25,10 +26,6 @@ Result<int64_t> save_model(const ModelData& model, const std::string& path) {
   OCTET_ASSIGN(const std::vector<std::byte> bytes, serialize(out).at(path));
   OCTET_TRY(save_file(path, bytes));
   return static_cast<int64_t>(bytes.size());
-}
-
-std::string_view name_of(Format f) {
-  return f == Format::circle ? "circle" : "tflite";
 }
 
 Result<EntryPoint> entry_point(const ModelData& model, const std::string& key) {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
@@ -16,8 +16,6 @@ Result<ModelPtr> load_model(const std::string& path);
 
 // Write `model` to `path`, whole or not at all; ".circle" and ".tflite" choose the format. Returns the size.
 Result<int64_t> save_model(const ModelData& model, const std::string& path);
-
-std::string_view name_of(Format f);
 
 // A graph of a model with the inputs and outputs in the order, and under the names, of a signature.
 struct EntryPoint {

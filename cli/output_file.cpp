@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace fs = std::filesystem;
 

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

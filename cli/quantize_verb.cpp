@@ -10,6 +10,7 @@
 #include "cli/quality.hpp"
 #include "cli/quant_args.hpp"
 #include "cli/report.hpp"
+#include "octet/try.hpp"
 #include "quant/measure/sensitivity.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/quantize.hpp"

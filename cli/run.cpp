@@ -9,6 +9,7 @@
 #include "cli/data/labels.hpp"
 #include "cli/output_file.hpp"
 #include "cli/session.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

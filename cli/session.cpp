@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 
 Result<std::vector<InputSpec>> resized_inputs(const ModelData& model, const EntryPoint& entry,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/data/npy.hpp"
+#include "octet/try.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace {

@@ -7,6 +7,7 @@
 #include "graph/linear_op.hpp"
 #include "graph/rule.hpp"
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

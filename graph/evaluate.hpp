@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

@@ -8,6 +8,7 @@
 
 #include "graph/affine_op.hpp"
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

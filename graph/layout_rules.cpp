@@ -8,6 +8,7 @@
 #include "graph/rule.hpp"
 #include "graph/transpose_op.hpp"
 #include "kernels/infer.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "graph/affine_op.hpp"
 #include "graph/formula.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

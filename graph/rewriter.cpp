@@ -7,6 +7,7 @@
 
 #include "graph/patterns.hpp"
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -6,6 +6,7 @@
 #include "graph/affine_op.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace {

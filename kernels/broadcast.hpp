@@ -7,7 +7,7 @@
 #include <span>
 
 #include "kernels/thread_pool.hpp"
-#include "schema/core/shape.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

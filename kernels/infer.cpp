@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 
 Result<InferredShapes> infer_same(const NodeDesc& n) {

@@ -15,41 +15,21 @@
 
 #include "kernels/thread_pool.hpp"
 #include "kernels/traits.hpp"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/custom.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 #include "schema/ir/attrs.hpp"
 #include "schema/ir/graph.hpp"
 #include "schema/ir/op_kind.hpp"
 
 namespace octet {
 
-class CustomOps;  // kernels/custom.hpp
 namespace linear {
 struct Convolution;
 }
 
 // ---------------------------------------------------------------------------------------------------------
 // What a kernel or an inference function sees of a node.
-
-// One input or output of a node. Shapes are concrete. `data` is set when the contents are known already:
-// constants always; with shapes that depend on data, at run time also inputs that were just computed.
-struct TensorDesc {
-  std::string_view name;
-  DType dtype = DType::float32;
-  Shape shape;
-  Quantization quant;
-  const void* data = nullptr;
-  bool absent = false;       // an optional input that is not there
-  bool is_variable = false;  // state that the kernel reads and writes in place, kept between runs
-
-  bool is_known() const { return data != nullptr; }
-  template <class T>
-  std::span<const T> as() const {
-    return {static_cast<const T*>(data), static_cast<size_t>(shape.elements())};
-  }
-  int64_t elements() const { return shape.elements(); }
-  int64_t bytes() const { return byte_size(dtype, shape); }
-};
 
 struct NodeDesc {
   OpKind kind = OpKind::UNKNOWN;
@@ -71,13 +51,6 @@ struct NodeDesc {
 // ---------------------------------------------------------------------------------------------------------
 // Shape inference.
 
-// Shapes of the outputs, or `deferred`: they depend on an input whose contents are not known yet.
-struct InferredShapes {
-  bool deferred = false;
-  std::vector<Shape> shapes;
-
-  static InferredShapes later() { return {.deferred = true, .shapes = {}}; }
-};
 // Never reads an input's data unless is_known(). Must hold against hostile shapes and constants: checks every
 // extent with checked arithmetic. The engine checks afterwards that sizes fit in memory.
 using InferFn = Result<InferredShapes> (*)(const NodeDesc&);
@@ -275,10 +248,6 @@ using SliceFn = SliceLayout (*)(const NodeDesc&);
 
 // READ_VARIABLE and ASSIGN_VARIABLE: input 0 is a handle; the contents are output 0 or input 1.
 enum class VariableAccess : uint8_t { none, read, write };
-
-struct Arity {
-  int min = 0, max = 0;  // max -1: any number
-};
 
 struct OpSpec {
   OpKind kind = OpKind::UNKNOWN;

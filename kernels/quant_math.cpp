@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "schema/core/int_range.hpp"
+
 namespace octet {
 
 RealRange range_of(const Activation& act) {

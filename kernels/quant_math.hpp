@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "schema/core/affine.hpp"
+#include "octet/tensor.hpp"
 #include "schema/ir/attrs.hpp"
 
 namespace octet {

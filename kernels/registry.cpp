@@ -13,6 +13,7 @@ const OpSpec* find_spec(OpKind kind) {
   switch (kind) {
 #define OCTET_OP(k, code, attrs) \
   case OpKind::k: return &spec_##k();
+#include "octet/try.hpp"
 #include "schema/ir/ops.def"
 #undef OCTET_OP
     case OpKind::UNKNOWN: return nullptr;

@@ -7,6 +7,7 @@
 
 #include "graph/rewriter.hpp"
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 #include "quant/assign/materialize.hpp"
 #include "quant/measure/sensitivity.hpp"
 #include "quant/passes/channel_balance.hpp"

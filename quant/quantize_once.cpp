@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "quant/assign/kernel_probe.hpp"
 #include "quant/assign/materialize.hpp"
 #include "quant/pipeline.hpp"

@@ -7,6 +7,7 @@
 
 #include "kernels/quant_math.hpp"
 #include "quant/assign/scales.hpp"
+#include "schema/core/half.hpp"
 #include "schema/core/int4.hpp"
 
 namespace octet {

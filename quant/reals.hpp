@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "octet/try.hpp"
 #include "quant/json_util.hpp"
 
 namespace octet {

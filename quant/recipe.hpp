@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "octet/status.hpp"
 #include "quant/statistics/observer.hpp"
-#include "schema/core/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

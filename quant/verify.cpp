@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace {

@@ -2,7 +2,7 @@
 // was made. Errors name the operator and the tensor.
 #pragma once
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "octet/try.hpp"
 #include "runtime/executor.hpp"
 
 struct octet_model {

@@ -5,10 +5,10 @@
 #include <memory>
 #include <new>
 
-#include "kernels/custom.hpp"
+#include "octet/custom.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 #include "runtime/include/octet/octet.h"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
 
 namespace octet::c_api {
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "runtime/c_api.hpp"
 
 struct octet_custom_ops {

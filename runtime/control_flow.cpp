@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/executor_shared.hpp"
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <new>
 
+#include "octet/try.hpp"
 #include "runtime/executor_shared.hpp"
 
 namespace octet {
@@ -60,10 +61,10 @@ Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create_in(std::shared_ptr<
   std::unique_ptr<GraphExecutor> e(new GraphExecutor());
   e->shared_ = std::move(shared);
   e->options_ = options;
-  const PlanOptions plan_options{.backend = options.backend,
-                                 .input_shapes = options.input_shapes,
-                                 .keep_values = options.keep_values,
-                                 .custom_ops = options.custom_ops};
+  const ExecutionPlanOptions plan_options{.backend = options.backend,
+                                          .input_shapes = options.input_shapes,
+                                          .keep_values = options.keep_values,
+                                          .custom_ops = options.custom_ops};
   OCTET_ASSIGN(Prepared prepared,
                make_plan(e->shared_->graphs[static_cast<size_t>(graph)], plan_options, *e->shared_->pool));
   e->plan_ = std::move(prepared.plan);

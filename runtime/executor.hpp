@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "octet/status.hpp"
 #include "runtime/plan.hpp"
-#include "schema/core/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "graph/rewriter.hpp"
+#include "octet/try.hpp"
 #include "runtime/storage.hpp"
 
 namespace octet {
@@ -15,7 +16,8 @@ constexpr int64_t kMaxFoldedGrowth = int64_t{1} << 20;
 
 class Planner {
  public:
-  Planner(const Graph& graph, const PlanOptions& options, ThreadPool& pool) : options_(options), pool_(pool) {
+  Planner(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool)
+      : options_(options), pool_(pool) {
     plan_.graph = graph;
     plan_.custom_ops = options.custom_ops;
   }
@@ -206,7 +208,7 @@ class Planner {
     return {};
   }
 
-  const PlanOptions& options_;
+  const ExecutionPlanOptions& options_;
   ThreadPool& pool_;
   ExecutionPlan plan_;
   std::vector<char> deferred_;
@@ -257,7 +259,7 @@ NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shape
   return t;
 }
 
-Result<Prepared> make_plan(const Graph& graph, const PlanOptions& options, ThreadPool& pool) {
+Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool) {
   return Planner(graph, options, pool).run();
 }
 

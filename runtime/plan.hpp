@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/op_spec.hpp"
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
@@ -20,7 +20,7 @@ enum class Backend : uint8_t {
   reference,  // only the portable, normative kernels
 };
 
-struct PlanOptions {
+struct ExecutionPlanOptions {
   Backend backend = Backend::xnnpack;
   // Shapes of the graph's inputs; empty: those of the model, with dynamic extents taken as 1.
   std::vector<Shape> input_shapes;
@@ -71,7 +71,7 @@ struct Prepared {
 };
 
 // Errors name the operator and the tensor.
-Result<Prepared> make_plan(const Graph& graph, const PlanOptions& options, ThreadPool& pool);
+Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool);
 
 // The kernels of an existing plan, for a second executor.
 Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const ExecutionPlan& plan, ThreadPool& pool);

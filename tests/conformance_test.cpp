@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "schema/core/int_range.hpp"
 #include "tests/support/op_case.hpp"
 
 namespace octet::test {

@@ -66,6 +66,19 @@ TEST_CASE("includes point to the left") {
     }
 }
 
+// An installed program sees this folder and nothing else.
+TEST_CASE("public headers include the standard library and each other") {
+  int files = 0;
+  for (const Line& l : lines_of("include")) {
+    if (l.text == "#pragma once" || l.text.starts_with("#ifndef OCTET_")) ++files;
+    const std::string what = included(l.text);
+    if (what.empty() || starts_with_any(what, {"octet/"})) continue;
+    const bool standard = what.find('/') == std::string::npos && l.text.find('<') != std::string::npos;
+    CHECK_MESSAGE(standard, l.file.string() << " includes " << what);
+  }
+  CHECK(files > 5);
+}
+
 TEST_CASE("FlatBuffers stay in schema/flatbuffer, XNNPACK and its kin in kernels") {
   for (const std::string layer : {"schema", "kernels", "graph", "runtime", "quant", "cli"})
     for (const Line& l : lines_of(layer)) {

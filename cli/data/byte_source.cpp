@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 
 namespace octet {
 

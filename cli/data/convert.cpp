@@ -9,6 +9,7 @@
 
 #include "kernels/quant_math.hpp"
 #include "quant/reals.hpp"
+#include "schema/core/half.hpp"
 
 namespace octet {
 namespace {

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

@@ -6,6 +6,7 @@
 
 #include "cli/data/convert.hpp"
 #include "cli/data/npz.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace fs = std::filesystem;

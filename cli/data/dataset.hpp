@@ -10,8 +10,8 @@
 
 #include "cli/data/image.hpp"
 #include "cli/data/npy.hpp"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

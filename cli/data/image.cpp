@@ -8,6 +8,7 @@
 
 #include "cli/data/byte_source.hpp"
 #include "cli/data/convert.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "schema/core/shape.hpp"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

@@ -8,6 +8,7 @@
 
 #include "cli/data/convert.hpp"
 #include "cli/data/npy.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

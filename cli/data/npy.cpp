@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <optional>
 
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 
 namespace octet {

@@ -11,9 +11,8 @@
 
 #include "cli/data/byte_source.hpp"
 #include "cli/output_file.hpp"
-#include "schema/core/dtype.hpp"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <minizip/unzip.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

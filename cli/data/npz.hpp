@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/data/byte_source.hpp"
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 
 namespace octet {
 

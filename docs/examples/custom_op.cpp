@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "octet/octet.hpp"
+#include "octet/try.hpp"
 
 namespace {
 

@@ -9,6 +9,7 @@
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

@@ -8,6 +8,7 @@
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

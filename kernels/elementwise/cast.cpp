@@ -6,6 +6,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
+#include "schema/core/half.hpp"
 
 namespace octet {
 namespace {

@@ -10,6 +10,7 @@
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

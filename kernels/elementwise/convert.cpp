@@ -5,6 +5,8 @@
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
+#include "schema/core/half.hpp"
 
 namespace octet {
 namespace {

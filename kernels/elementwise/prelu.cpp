@@ -3,6 +3,7 @@
 
 #include "kernels/elementwise/binary.hpp"
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -3,6 +3,8 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace {

@@ -11,6 +11,7 @@
 #include "kernels/elementwise/unary_pieces.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

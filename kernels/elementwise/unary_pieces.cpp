@@ -10,6 +10,7 @@
 #include "kernels/elementwise/unary_functions.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

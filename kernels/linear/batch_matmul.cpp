@@ -6,6 +6,9 @@
 #include <fmt/format.h>
 
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
+#include "schema/core/int_range.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace matmul {

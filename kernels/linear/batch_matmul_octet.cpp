@@ -5,6 +5,7 @@
 #include "kernels/linear/batch_matmul.hpp"
 #include "kernels/linear/simd.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet::matmul {
 namespace {

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

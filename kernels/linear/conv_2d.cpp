@@ -4,6 +4,7 @@
 #include "kernels/linear/convolution.hpp"
 #include "kernels/linear/wide.hpp"
 #include "kernels/xnnpack/linear.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -4,6 +4,7 @@
 #include "kernels/infer.hpp"
 #include "kernels/linear/patches.hpp"
 #include "kernels/linear/wide.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

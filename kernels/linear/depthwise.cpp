@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "kernels/linear/simd.hpp"
+#include "octet/try.hpp"
 
 namespace octet::linear {
 namespace {

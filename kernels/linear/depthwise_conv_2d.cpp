@@ -4,6 +4,7 @@
 #include "kernels/linear/depthwise.hpp"
 #include "kernels/linear/wide.hpp"
 #include "kernels/xnnpack/linear.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 
 namespace octet {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "kernels/linear/simd.hpp"
+#include "octet/try.hpp"
 #include "schema/core/int4.hpp"
 
 namespace octet::linear {

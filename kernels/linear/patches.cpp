@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/xnnpack/linear.hpp"
+#include "octet/try.hpp"
 
 namespace octet::linear {
 namespace {

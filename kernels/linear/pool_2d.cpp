@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace pool {

@@ -6,6 +6,7 @@
 
 #include "kernels/linear/pool_2d.hpp"
 #include "kernels/linear/simd.hpp"
+#include "octet/try.hpp"
 
 namespace octet::pool {
 namespace {

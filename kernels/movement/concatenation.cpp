@@ -9,6 +9,7 @@
 #include "kernels/movement/parts.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 
 namespace octet {

@@ -8,7 +8,9 @@
 #include "kernels/movement/indices.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/movement/scalar.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace {

@@ -7,6 +7,7 @@
 #include "kernels/movement/indices.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

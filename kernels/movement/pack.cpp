@@ -4,6 +4,7 @@
 #include "kernels/infer.hpp"
 #include "kernels/movement/parts.hpp"
 #include "kernels/movement/rearrange.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -6,7 +6,9 @@
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/movement/scalar.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace {

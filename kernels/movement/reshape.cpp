@@ -4,6 +4,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 
 namespace octet {

@@ -6,6 +6,7 @@
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/movement/resize.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

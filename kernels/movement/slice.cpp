@@ -4,6 +4,8 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
+#include "octet/try.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace {

@@ -5,6 +5,7 @@
 #include "kernels/infer.hpp"
 #include "kernels/movement/parts.hpp"
 #include "kernels/movement/rearrange.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 
 namespace octet {

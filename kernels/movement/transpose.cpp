@@ -5,6 +5,8 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
+#include "octet/try.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 

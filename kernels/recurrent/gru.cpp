@@ -14,6 +14,7 @@
 
 #include "kernels/infer.hpp"
 #include "kernels/recurrent/matvec.hpp"
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 
 namespace octet {

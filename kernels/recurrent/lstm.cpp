@@ -6,6 +6,7 @@
 #include "kernels/infer.hpp"
 #include "kernels/recurrent/lstm_basic.hpp"
 #include "kernels/recurrent/matvec.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

@@ -12,6 +12,7 @@
 #include "kernels/quant_math.hpp"
 #include "kernels/recurrent/lstm.hpp"
 #include "kernels/recurrent/matvec.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

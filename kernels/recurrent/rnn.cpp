@@ -6,6 +6,7 @@
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/recurrent/matvec.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

@@ -6,6 +6,7 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

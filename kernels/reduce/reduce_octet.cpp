@@ -10,6 +10,7 @@
 #include "kernels/quant_math.hpp"
 #include "kernels/reduce/reduce.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -11,6 +11,7 @@
 #include "kernels/quant_math.hpp"
 #include "kernels/reduce/normalization.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

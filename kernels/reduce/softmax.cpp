@@ -12,6 +12,8 @@
 #include "kernels/infer.hpp"
 #include "kernels/vector_loop.hpp"
 #include "kernels/xnnpack/softmax.hpp"
+#include "octet/try.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace {

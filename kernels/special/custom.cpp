@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "kernels/custom.hpp"
+#include "octet/custom.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

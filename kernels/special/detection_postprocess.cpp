@@ -11,6 +11,7 @@
 
 #include "kernels/quant_math.hpp"
 #include "kernels/special/custom.hpp"
+#include "octet/try.hpp"
 #include "schema/flatbuffer/custom_options.hpp"
 
 namespace octet {

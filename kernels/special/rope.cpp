@@ -17,6 +17,7 @@
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

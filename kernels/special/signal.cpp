@@ -7,6 +7,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

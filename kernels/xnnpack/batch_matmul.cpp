@@ -1,6 +1,7 @@
 #include "kernels/linear/batch_matmul.hpp"
 
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet::matmul {
 namespace {

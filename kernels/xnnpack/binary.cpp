@@ -6,6 +6,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "kernels/xnnpack/linear.hpp"
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet::xnn {
 namespace {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet::xnn {
 namespace {

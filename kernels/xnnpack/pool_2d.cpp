@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet::pool {
 namespace {

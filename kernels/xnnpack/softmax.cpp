@@ -2,6 +2,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

@@ -4,6 +4,7 @@
 
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/xnnpack/operator.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 

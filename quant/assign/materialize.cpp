@@ -9,6 +9,7 @@
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
 #include "quant/assign/scales.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/quant_math.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace {

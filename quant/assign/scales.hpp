@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/op_spec.hpp"
+#include "octet/tensor.hpp"
 #include "quant/statistics/observer.hpp"
-#include "schema/core/affine.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

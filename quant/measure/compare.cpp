@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "octet/try.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/reals.hpp"
 #include "quant/statistics/runner.hpp"

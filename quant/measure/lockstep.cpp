@@ -4,6 +4,8 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 
 Result<std::unique_ptr<Lockstep>> Lockstep::create(const Graph& graph, int threads,

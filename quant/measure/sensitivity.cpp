@@ -6,6 +6,7 @@
 #include <set>
 
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 #include "quant/assign/same_scale.hpp"
 #include "runtime/plan.hpp"
 

@@ -7,6 +7,7 @@
 
 #include "graph/linear_op.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 #include "quant/passes/equalize.hpp"
 
 namespace octet {

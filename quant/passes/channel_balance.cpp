@@ -1,5 +1,6 @@
 #include "quant/passes/channel_balance.hpp"
 
+#include "octet/try.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
 

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "octet/try.hpp"
+
 namespace octet {
 
 Result<FusionReport> round_once(Graph& g) {

@@ -8,6 +8,7 @@
 
 #include "graph/linear_op.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 
 namespace octet {
 namespace {

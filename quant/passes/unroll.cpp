@@ -3,6 +3,8 @@
 #include <array>
 #include <set>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

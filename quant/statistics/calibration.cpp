@@ -7,6 +7,7 @@
 #include <set>
 
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 #include "quant/json_util.hpp"
 #include "quant/statistics/runner.hpp"
 

@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "octet/tensor.hpp"
 #include "quant/statistics/observer.hpp"
-#include "schema/core/tensor_view.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
 
-class CustomOps;  // kernels/custom.hpp
+class CustomOps;  // octet/custom.hpp
 
 // Where samples come from: one at a time, so that memory does not grow with their number.
 class SampleSource {

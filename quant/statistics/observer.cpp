@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "octet/try.hpp"
 #include "quant/json_util.hpp"
 #include "quant/statistics/observers/observers.hpp"
 

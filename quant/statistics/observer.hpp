@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 
 namespace octet {
 

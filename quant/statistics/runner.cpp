@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
+
 namespace octet {
 
 Status Runner::run(std::span<const ConstTensorView> sample, Tap* tap) {

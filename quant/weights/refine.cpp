@@ -5,6 +5,7 @@
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 #include "quant/measure/lockstep.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"

@@ -8,12 +8,14 @@
 #include <tuple>
 
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 #include "quant/assign/kernel_probe.hpp"
 #include "quant/assign/materialize.hpp"
 #include "quant/assign/scales.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
 #include "quant/weights/weight_rounding.hpp"
+#include "schema/core/half.hpp"
 #include "schema/core/int4.hpp"
 #include "schema/ir/validate.hpp"
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 
 namespace octet {
 

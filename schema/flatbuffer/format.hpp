@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

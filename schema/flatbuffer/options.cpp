@@ -2,6 +2,7 @@
 // Decoder or an Encoder walks that list, so the two directions can't come apart.
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "schema/flatbuffer/options_fields.hpp"
 
 namespace octet {

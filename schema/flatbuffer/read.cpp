@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "schema/flatbuffer/mapped_file.hpp"
 #include "schema/flatbuffer/reader.hpp"

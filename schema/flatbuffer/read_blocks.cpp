@@ -3,6 +3,8 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
+#include "schema/core/half.hpp"
 #include "schema/flatbuffer/reader.hpp"
 
 namespace octet {

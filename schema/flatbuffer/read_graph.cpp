@@ -2,6 +2,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 #include "schema/flatbuffer/reader.hpp"
 

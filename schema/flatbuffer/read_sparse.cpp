@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <numeric>
 
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
 #include "schema/flatbuffer/reader.hpp"
 #include "schema/ir/sparsity.hpp"

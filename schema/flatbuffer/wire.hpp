@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

@@ -4,7 +4,9 @@
 #include <map>
 #include <tuple>
 
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
+#include "schema/core/half.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "schema/flatbuffer/wire.hpp"
 #include "schema/ir/validate.hpp"

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "schema/core/dtype.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

@@ -103,4 +103,8 @@ void remove_dead(Graph& g) {
   keep_only(g, live_value, live_node);
 }
 
+std::string_view name_of(Format f) {
+  return f == Format::circle ? "circle" : "tflite";
+}
+
 }  // namespace octet

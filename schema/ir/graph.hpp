@@ -13,10 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "schema/core/affine.hpp"
-#include "schema/core/shape.hpp"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
+#include "octet/format.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 #include "schema/ir/attrs.hpp"
 #include "schema/ir/op_kind.hpp"
 
@@ -121,15 +120,6 @@ void keep_only(Graph& g, const std::vector<char>& keep_value, const std::vector<
 // Remove nodes none of whose outputs reach a graph output or have an effect, then values nobody refers to;
 // ids change.
 void remove_dead(Graph& g);
-
-enum class Format : uint8_t { tflite, circle };
-
-struct Signature {
-  std::string key;
-  int32_t graph = 0;
-  // Name and position in the graph's inputs / outputs (positions, unlike ids, survive every rewrite).
-  std::vector<std::pair<std::string, int32_t>> inputs, outputs;
-};
 
 // A whole model. Immutable after load, shared as shared_ptr<const ModelData>.
 struct ModelData {

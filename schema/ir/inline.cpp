@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <map>
 
+#include "octet/try.hpp"
+
 namespace octet {
 namespace {
 

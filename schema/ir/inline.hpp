@@ -2,7 +2,7 @@
 // its place.
 #pragma once
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

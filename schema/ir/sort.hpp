@@ -1,7 +1,7 @@
 // Putting the nodes of a graph into an order in which every value is made before it is read.
 #pragma once
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

@@ -3,7 +3,9 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
+#include "schema/core/strides.hpp"
 
 namespace octet {
 namespace {

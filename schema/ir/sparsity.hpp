@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "schema/core/shape.hpp"
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
 

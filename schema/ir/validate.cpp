@@ -5,7 +5,9 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "octet/try.hpp"
 #include "schema/core/checked.hpp"
+#include "schema/core/int_range.hpp"
 #include "schema/ir/validate_node.hpp"
 
 namespace octet {

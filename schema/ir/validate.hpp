@@ -2,7 +2,7 @@
 // graph (a reader, a rewrite, the quantizer). Errors name the tensor or operator.
 #pragma once
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

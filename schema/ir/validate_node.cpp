@@ -11,6 +11,7 @@ size_t attrs_index_of(OpKind kind) {
   switch (kind) {
 #define OCTET_OP(k, code, attrs) \
   case OpKind::k: return Attrs(attrs{}).index();
+#include "octet/try.hpp"
 #include "schema/ir/ops.def"
 #undef OCTET_OP
     case OpKind::UNKNOWN: return Attrs(UnknownAttrs{}).index();

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "schema/core/status.hpp"
+#include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {

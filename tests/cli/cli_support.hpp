@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "schema/core/shape.hpp"
+#include "octet/tensor.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet::test {

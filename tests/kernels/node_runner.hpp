@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/op_spec.hpp"
+#include "octet/try.hpp"
 
 namespace octet::test {
 

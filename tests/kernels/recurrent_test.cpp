@@ -9,6 +9,7 @@
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/recurrent/matvec.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace {

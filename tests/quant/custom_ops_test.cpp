@@ -2,7 +2,7 @@
 #include <cmath>
 #include <doctest/doctest.h>
 
-#include "kernels/custom.hpp"
+#include "octet/custom.hpp"
 #include "quant/quantize.hpp"
 #include "quant/statistics/runner.hpp"
 #include "tests/quant/samples.hpp"

@@ -10,6 +10,7 @@
 #include "kernels/op_spec.hpp"
 #include "quant/assign/scales.hpp"
 #include "quant/quantize.hpp"
+#include "schema/core/half.hpp"
 #include "schema/core/int4.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"

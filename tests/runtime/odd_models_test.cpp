@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 
+#include "octet/try.hpp"
 #include "runtime/executor.hpp"
 #include "schema/flatbuffer/format.hpp"
 

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <functional>
 
+#include "schema/core/half.hpp"
 #include "schema/core/int4.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "schema/ir/validate.hpp"

@@ -2,9 +2,10 @@
 #include <cmath>
 #include <doctest/doctest.h>
 
+#include "octet/tensor.hpp"
 #include "schema/core/checked.hpp"
-#include "schema/core/dtype.hpp"
-#include "schema/core/shape.hpp"
+#include "schema/core/half.hpp"
+#include "schema/core/strides.hpp"
 #include "schema/ir/op_kind.hpp"
 
 namespace octet {

@@ -8,6 +8,8 @@
 #include <numeric>
 #include <random>
 
+#include "octet/try.hpp"
+#include "schema/core/strides.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/support/raw_flatbuffer.hpp"
 #include "tests/support/sparse_model.hpp"

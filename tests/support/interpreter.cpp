@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "graph/evaluate.hpp"
+#include "octet/try.hpp"
 
 namespace octet::test {
 

@@ -8,6 +8,8 @@
 #include <random>
 
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet::test {
 namespace {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "octet/try.hpp"
 #include "quant/json_util.hpp"
 #include "quant/statistics/observers/observers.hpp"
 

@@ -13,8 +13,8 @@
 // nothing exits, nothing throws except std::bad_alloc.
 #pragma once
 
-#include "kernels/custom.hpp"
+#include "octet/custom.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 #include "runtime/executor.hpp"
-#include "schema/core/status.hpp"
-#include "schema/core/tensor_view.hpp"
 #include "schema/ir/graph.hpp"

@@ -1,11 +1,17 @@
 // Errors as values. A Status says what went wrong in words that name the file, tensor and op; a Result<T>
 // is a T or such a Status. The message is made where the fact is known; callers prepend the place.
+//
+//   auto model = octet::Model::load("net.tflite");
+//   if (!model.ok()) { std::cerr << model.status().message() << '\n'; return 1; }
+//   use(*model);
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "octet/export.hpp"
 
 namespace octet {
 
@@ -18,6 +24,8 @@ enum class Code {
   io_error,            // the operating system refused
   resource_exhausted,  // a size is beyond what memory or an integer can hold
   internal,            // a bug in Octet
+  cancelled,           // another thread asked to stop
+  deadline_exceeded,   // the time that was given is over
 };
 
 class [[nodiscard]] Status {
@@ -48,6 +56,13 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
+namespace detail {
+// A mistake in the calling program: says which on stderr and aborts.
+[[noreturn]] OCTET_API void fail(std::string_view mistake, std::string_view message);
+}  // namespace detail
+
+// `*r` and `r->` of an error are a mistake in the program: the error's message goes to stderr and the program
+// aborts. Ask ok() first.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -58,11 +73,11 @@ class [[nodiscard]] Result {
   const Status& status() const& { return status_; }
   Status status() && { return std::move(status_); }
 
-  T& operator*() & { return *value_; }
-  const T& operator*() const& { return *value_; }
-  T&& operator*() && { return std::move(*value_); }
-  T* operator->() { return &*value_; }
-  const T* operator->() const { return &*value_; }
+  T& operator*() & { return checked(); }
+  const T& operator*() const& { return checked(); }
+  T&& operator*() && { return std::move(checked()); }
+  T* operator->() { return &checked(); }
+  const T* operator->() const { return &checked(); }
 
   Result at(std::string_view place) && {
     if (!ok()) status_ = std::move(status_).at(place);
@@ -70,23 +85,15 @@ class [[nodiscard]] Result {
   }
 
  private:
+  T& checked() {
+    if (!value_) [[unlikely]]
+      detail::fail("the value of an error was used", status_.message());
+    return *value_;
+  }
+  const T& checked() const { return const_cast<Result*>(this)->checked(); }
+
   std::optional<T> value_;
   Status status_;
 };
 
 }  // namespace octet
-
-// Return the error of `expr` (a Status) to the caller, if it is one.
-#define OCTET_TRY(expr)                                                                    \
-  do {                                                                                     \
-    if (::octet::Status octet_status_ = (expr); !octet_status_.ok()) return octet_status_; \
-  } while (false)
-
-#define OCTET_CONCAT_INNER_(a, b) a##b
-#define OCTET_CONCAT_(a, b) OCTET_CONCAT_INNER_(a, b)
-// Declare or assign `lhs` from a Result, or return its error: OCTET_ASSIGN(auto x, make_x());
-#define OCTET_ASSIGN(lhs, expr) OCTET_ASSIGN_INNER_(OCTET_CONCAT_(octet_result_, __LINE__), lhs, expr)
-#define OCTET_ASSIGN_INNER_(tmp, lhs, expr)      \
-  auto tmp = (expr);                             \
-  if (!tmp.ok()) return std::move(tmp).status(); \
-  lhs = *std::move(tmp)

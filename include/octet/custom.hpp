@@ -1,20 +1,57 @@
 // Custom operators: those that a model names by a string. A program describes the ones it has in a CustomOps
-// and passes that to what makes executors (GraphExecutorOptions, CalibrateOptions, QuantizeOptions,
-// CompareOptions). docs/CUSTOM_OPS.md has a complete example.
+// and passes that to whatever makes executors. docs/CUSTOM_OPS.md has a complete example.
 //
 // Nothing is global: two executors of one process may know different operators of the same name.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "kernels/op_spec.hpp"
+#include "octet/export.hpp"
+#include "octet/status.hpp"
+#include "octet/tensor.hpp"
 
 namespace octet {
+
+// One input or output of a node. Shapes are concrete. `data` is set when the contents are known already:
+// constants always; with shapes that depend on data, at run time also inputs that were just computed.
+struct TensorDesc {
+  std::string_view name;
+  DType dtype = DType::float32;
+  Shape shape;
+  Quantization quant;
+  const void* data = nullptr;
+  bool absent = false;       // an optional input that is not there
+  bool is_variable = false;  // state that the kernel reads and writes in place, kept between runs
+
+  bool is_known() const { return data != nullptr; }
+  template <class T>
+  std::span<const T> as() const {
+    return {static_cast<const T*>(data), static_cast<size_t>(shape.elements())};
+  }
+  int64_t elements() const { return shape.elements(); }
+  int64_t bytes() const { return byte_size(dtype, shape); }
+};
+
+// Shapes of the outputs, or `deferred`: they depend on an input whose contents are not known yet.
+struct InferredShapes {
+  bool deferred = false;
+  std::vector<Shape> shapes;
+
+  static InferredShapes later() { return {.deferred = true, .shapes = {}}; }
+};
+
+// How many inputs or outputs an operator takes.
+struct Arity {
+  int min = 0, max = 0;  // max -1: any number
+};
 
 // What a custom operator sees of a node before it runs. Valid during the call only.
 struct CustomNode {
@@ -33,7 +70,7 @@ class CustomKernel {
   // Called by one thread at a time. Views are valid during the call; an absent input has no data. Inputs may
   // be read 64 bytes beyond their end and, unless they are variables, must not be written.
   virtual Status run(std::span<const ConstTensorView> in, std::span<const TensorView> out) = 0;
-  // Back to the state before the first run (GraphExecutor::reset_state(); the quantizer resets before each
+  // Back to the state before the first run (Executor::reset_state(); the quantizer resets before each
   // sample).
   virtual void reset_state() {}
 };
@@ -71,8 +108,8 @@ std::unique_ptr<CustomKernel> custom_kernel(F f) {
 class CustomOps {
  public:
   // Error when the operator has no name or no `create`, or when the name is taken.
-  Status add(CustomOp op);
-  const CustomOp* find(std::string_view name) const;  // nullptr when there is none
+  OCTET_API Status add(CustomOp op);
+  OCTET_API const CustomOp* find(std::string_view name) const;  // nullptr when there is none
 
  private:
   std::map<std::string, CustomOp, std::less<>> ops_;
