@@ -20,7 +20,8 @@ pthreadpool 0.0~git20240616.560c60d trixie 4cc3cbd933b28131d2a34edc54f76af9fb41b
 '
 
 # One section per function lets the linker drop the kernels that nothing calls: a third of the binary.
-xnnpack_cflags='-ffunction-sections -fdata-sections'
+# Position-independent and hidden: XNNPACK becomes part of liboctet.so, and nobody else's business.
+xnnpack_cflags='-ffunction-sections -fdata-sections -fPIC -fvisibility=hidden'
 xnnpack_options=(
   -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib
   -DXNNPACK_LIBRARY_TYPE=static -DXNNPACK_BUILD_ALL_MICROKERNELS=OFF
@@ -36,7 +37,7 @@ target_libraries=(zlib1g-dev libminizip-dev)
 # compiler builds a new one, and going back finds the old one.
 prefix_inputs() {
   printf '%s\n' "$pins" "$xnnpack_cflags" "${xnnpack_options[@]}"
-  (cd "$root/tools/patches" && sha256sum -- *.patch)
+  (cd "$root/tools" && sha256sum -- patches/*.patch xnnpack.cmake)
   "$cxx" --version | head -n 1
   if [ -n "$triplet" ]; then dpkg-query -W "${header_packages[@]}"; fi
 }
@@ -202,7 +203,7 @@ build_xnnpack() {
   run_logged "$work/log" cmake -S "$work/xnnpack" -B "$work/build" -G Ninja "${args[@]}" "${xnnpack_options[@]}" \
     -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
     -DCMAKE_C_FLAGS="$xnnpack_cflags" -DCMAKE_CXX_FLAGS="$xnnpack_cflags" \
-    -DCMAKE_INSTALL_PREFIX="$out" -DCPUINFO_SOURCE_DIR="$work/cpuinfo" \
+    -DCMAKE_INSTALL_PREFIX="$out" -DCMAKE_PROJECT_XNNPACK_INCLUDE="$root/tools/xnnpack.cmake" -DCPUINFO_SOURCE_DIR="$work/cpuinfo" \
     -DPTHREADPOOL_SOURCE_DIR="$work/pthreadpool" -DFXDIV_SOURCE_DIR="$work/fxdiv"
   ninja_progress "building XNNPACK ($target)" "$work/ninja.log" -C "$work/build" install
 }
