@@ -19,7 +19,7 @@ configure() {
     meson setup "$dir" "${cross[@]}" "$@" >&2
   elif moved "$dir" "$target"; then
     meson setup --wipe "$dir" "${cross[@]}" "$@" >&2
-  elif [ $# -gt 0 ]; then
+  elif ! has_options "$dir" "$@"; then
     meson configure "$dir" "$@" >&2
   fi
 }
@@ -30,9 +30,26 @@ moved() {
     ! grep -qF "$(cmd_prefix "$2")/" "$1/build.ninja"
 }
 
-# build_tree DIR TARGET [MESON OPTIONS...]
+# has_options DIR [MESON OPTIONS...]: is the folder set up with them? (Meson would configure it anew even so.)
+has_options() {
+  local dir=$1 option
+  shift
+  for option; do
+    option=${option#-D}
+    grep -qxF "${option%%=*} = ${option#*=}" "$dir/meson-private/cmd_line.txt" || return 1
+  done
+}
+
+# build_tree DIR TARGET [MESON OPTIONS...] [-- NINJA TARGETS...]
 build_tree() {
+  local dir=$1 target=$2 options=()
+  shift 2
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  [ $# = 0 ] || shift
   use_ccache
-  configure "$@"
-  ninja_progress "building $1" "$1/ninja.log" -C "$1"
+  configure "$dir" "$target" "${options[@]}"
+  ninja_progress "building $dir" "$dir/ninja.log" -C "$dir" "$@"
 }

@@ -1,18 +1,24 @@
 # What Debian has to provide; sourced, never run.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# Of clang-format and clang-tidy the version matters: each lays code out and warns in its own way,
-# and 19 is the one that both Debian 12 and 13 have.
-base_packages=(
-  g++ meson ninja-build cmake pkgconf ccache
+# What a user needs, to build octet and nothing else.
+user_packages=(
+  g++ meson ninja-build cmake ccache
   python3              # XNNPACK's CMake files run it
   flatbuffers-compiler libflatbuffers-dev
   libfmt-dev libcli11-dev nlohmann-json3-dev libstb-dev
   libminizip-dev zlib1g-dev
-  doctest-dev libbenchmark-dev
-  clang-format-19 clang-tidy-19
-  git patch xz-utils ca-certificates debian-archive-keyring
+  patch xz-utils ca-certificates debian-archive-keyring
 )
+
+test_packages=(doctest-dev)
+
+bench_packages=(libbenchmark-dev pkgconf)
+
+# Of clang-format and clang-tidy the version matters: each lays code out and warns in its own way,
+# and 19 is the one that both Debian 12 and 13 have.
+format_packages=(clang-format-19 git)
+tidy_packages=(clang-tidy-19 clang-19)
 
 # For -Dxnnpack=system, on Debian 13.
 system_packages=(libxnnpack-dev libpthreadpool-dev libcpuinfo-dev)

@@ -64,26 +64,9 @@ run_programs() {
   printf '%s: %d passed, %d failed, %d skipped (%d s)\n' "$label" $counts $((SECONDS - start))
 }
 
-# run_check LABEL COMMAND...: counts as one test.
-run_check() {
-  local label=$1 start=$SECONDS
-  shift
-  say "== check: $label"
-  if ("$@") >&2; then add 1 0 0; else add 0 1 0; say "$label: failed"; fi
-  say "$label: $((SECONDS - start)) s"
-}
-
-test_native() {
-  cmd_setup
-  build_tree build native -Dbench=true
-  run_programs native build
-  # Sanitizers make gcc's own warnings unreliable, and they were errors in the normal build already.
-  build_tree build-asan native -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=false \
-    -Dwerror=false "-Dcpp_args=['-fno-sanitize-recover=undefined', '-g1']"
-  run_programs 'address and undefined-behaviour sanitizers' build-asan --timeout-multiplier 4
-  run_check format check_format
-  run_check lint tidy build
-  closing_line
+build_tests() {
+  cmd_setup "${test_packages[@]}"
+  build_tree build native -Dtests=true -- all meson-test-prereq
 }
 
 # ---- emulated CPUs --------------------------------------------------------------------------------

@@ -3,24 +3,25 @@
 
 sources() { git ls-files '*.cpp' '*.hpp' '*.h' '*.c'; }
 
-# Version 19, which both Debian 12 and 13 have; another one would want another layout.
-need_clang_tool() {
-  clang_tool=$1-19
-  command -v "$clang_tool" >/dev/null || die "no $clang_tool here; run ./dev setup"
+# Lint reads the sources as they are compiled, a room at a time: most of what it costs is headers. Ninja has to
+# have compiled them, for it knows from the compiler what each was made of.
+build_for_lint() {
+  cmd_setup "${test_packages[@]}" "${bench_packages[@]}" "${tidy_packages[@]}"
+  build_tree build native -Dtests=true -Dbench=true -- all meson-test-prereq bench/kernels_bench bench/int8_speed
 }
 
-check_format() {
-  need_clang_tool clang-format
-  sources | xargs -d '\n' -r -P "$jobs" -n 16 "$clang_tool" --dry-run -Werror
-}
-
-# tidy_keys DIR: "hash source" for every source file of the build: the hash covers all that a lint of it
+# tidy_keys DIR: "hash source" for every translation unit of the build: the hash covers all that a lint of it
 # reads and we can change (the file, our headers it includes, the command line, the rules, the tool).
 tidy_keys() {
   local dir=$1 rules
-  rules=$( (cat .clang-tidy tests/.clang-tidy; "$clang_tool" --version) | sha256sum | cut -c 1-16)
-  awk '/"command":/ { command = $0 }
-       /"file":/ { gsub(/.*"file": "\.\.\/|",?$/, ""); print $0 "\t" command }' "$dir/compile_commands.json" >"$dir/tidy.commands"
+  rules=$( (cat .clang-tidy tools/tidy.sh; clang-tidy-19 --version) | sha256sum | cut -c 1-16)
+  awk -v dir="$dir" '
+       /"command":/ { command = $0 }
+       /"file":/ {
+         gsub(/.*"file": "|",?$/, "")
+         if (!sub(/^\.\.\//, "")) $0 = dir "/" $0  # made by Meson
+         print $0 "\t" command
+       }' "$dir/compile_commands.json" >"$dir/tidy.commands"
   # Ninja knows from the compiler what each object was made of: "object: #deps N..." and one path a line.
   ninja -C "$dir" -t deps | awk -v dir="$dir" '
     /^[^ ]/ { source = ""; next }
@@ -42,33 +43,33 @@ tidy_keys() {
   done
 }
 
-# tidy DIR [FILES...]: lints what is not known to be clean. Only clean results are remembered, so a
+# tidy_one DIR FILE. Tests compute indices of small shapes in int.
+tidy_one() {
+  local checks=''
+  [[ $2 != *tests/* ]] || checks=--checks=-bugprone-misplaced-widening-cast
+  clang-tidy-19 --quiet ${checks:+"$checks"} -p "$1" "$2" 2>&1 | grep -v 'warnings generated\|^Suppressed\|^Use -header-filter' >&2
+  return "${PIPESTATUS[0]}"
+}
+
+# tidy DIR [FILES...]: lints these, or all that is not known to be clean. Only clean results are remembered, so a
 # complaint comes back until it is mended.
 tidy() (
   dir=$1
   shift
-  need_clang_tool clang-tidy
+  for file; do tidy_one "$dir" "$file" || failed=1; done
+  [ $# = 0 ] || exit "${failed:-0}"
   known=$cache/tidy
   mkdir -p "$known"
   total=0 todo=()
   while read -r hash source; do
-    if [ $# -gt 0 ] && [[ " $* " != *" $source "* ]]; then continue; fi
     total=$((total + 1))
     [ -e "$known/$hash" ] || todo+=("$hash" "$source")
   done < <(tidy_keys "$dir")
-  [ "$total" -gt 0 ] || die "nothing to lint; is ${*:-the tree} part of the build?"
-  say "clang-tidy: $((${#todo[@]} / 2)) of $total files to look at"
+  [ "$total" -gt 0 ] || die "nothing to lint; is the tree built?"
+  say "clang-tidy: $((${#todo[@]} / 2)) of $total units to look at"
   [ ${#todo[@]} = 0 ] && exit 0
-  # Precompiled headers are gcc's own. Without them each file has to include what it uses, too.
-  mkdir -p "$dir/tidy"
-  sed -E 's/ -include [a-z]+\.hpp / /' "$dir/compile_commands.json" >"$dir/tidy/compile_commands.json"
-  export clang_tool dir known
+  export dir known
+  export -f tidy_one
   # shellcheck disable=SC2016  # for the inner shell
-  printf '%s\n' "${todo[@]}" | xargs -d '\n' -n 2 -P "$jobs" bash -c '
-    if out=$("$clang_tool" --quiet -p "$dir/tidy" "$2" 2>&1); then
-      : >"$known/$1"
-    else
-      printf "%s\n" "$out" | grep -v "warnings generated\|^Suppressed\|^Use -header-filter" >&2
-      exit 1
-    fi' tidy
+  printf '%s\n' "${todo[@]}" | xargs -d '\n' -n 2 -P "$jobs" bash -c 'tidy_one "$dir" "$2" && : >"$known/$1"' tidy
 )
