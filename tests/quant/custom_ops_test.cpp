@@ -41,7 +41,7 @@ std::shared_ptr<const CustomOps> sinh_ops() {
 }
 
 // A convolution, the operator, another convolution.
-ModelData net() {
+ModelData custom_net() {
   GraphBuilder b(3);
   const ValueId a = b.conv_2d(b.input("x", {1, 8, 8, 3}), {.out = 4, .act = Activation::Kind::relu6});
   Graph& g = b.graph();
@@ -56,7 +56,7 @@ ModelData net() {
 }  // namespace
 
 TEST_CASE("a custom operator stays in float between int8 operators, and is reported") {
-  const ModelData m = net();
+  const ModelData m = custom_net();
   RandomSamples samples(m, 12);
   QuantizeOptions options;
   CHECK(quantize(m, samples, {}, options).status().message() ==
