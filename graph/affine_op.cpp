@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "kernels/quant_math.hpp"
 
@@ -36,7 +35,16 @@ std::optional<std::vector<int64_t>> ints_of(const Value& v) {
   return std::nullopt;
 }
 
+bool is_affine(const OpSpec& spec) {
+  return spec.traits.has(Trait::scales) || spec.traits.has(Trait::shifts);
+}
+bool is_clamp(const OpSpec& spec) {
+  return spec.clamp.has_value();
+}
+
 std::optional<AffineOp> affine_op(const Graph& g, const Node& n) {
+  const OpSpec* spec = find_spec(n.kind);
+  if (spec == nullptr || !is_affine(*spec)) return std::nullopt;
   if (n.inputs.size() != 2 || n.inputs[0] == kNoValue || n.inputs[1] == kNoValue) return std::nullopt;
   const bool first = g.value(n.inputs[0]).is_constant(), second = g.value(n.inputs[1]).is_constant();
   if (first == second) return std::nullopt;
@@ -47,34 +55,24 @@ std::optional<AffineOp> affine_op(const Graph& g, const Node& n) {
   auto values = floats_of(c);
   if (!values) return std::nullopt;
   a.shape = c.shape;
-  const std::vector<double> zero{0}, one{1};
-  switch (n.kind) {
-    case OpKind::MUL:
-      a.scale = std::move(*values);
-      a.shift = zero;
-      return a;
-    case OpKind::DIV:
-      if (first) return std::nullopt;  // c / x is not affine
-      for (double& v : *values) {
-        v = 1 / v;
-        if (!std::isfinite(v)) return std::nullopt;
-      }
-      a.scale = std::move(*values);
-      a.shift = zero;
-      return a;
-    case OpKind::ADD:
-      a.scale = one;
-      a.shift = std::move(*values);
-      return a;
-    case OpKind::SUB:
-      if (!first)
-        for (double& v : *values)
-          v = -v;
-      a.scale = {first ? -1.0 : 1.0};
-      a.shift = std::move(*values);
-      return a;
-    default: return std::nullopt;
+  // The second operand of what does not commute counts as its inverse.
+  const bool inverse = !spec->traits.has(Trait::commutative);
+  if (spec->traits.has(Trait::scales)) {
+    if (inverse && first) return std::nullopt;  // c / x is not affine
+    for (double& v : *values) {
+      if (inverse) v = 1 / v;
+      if (!std::isfinite(v)) return std::nullopt;
+    }
+    a.scale = std::move(*values);
+    a.shift = {0};
+    return a;
   }
+  if (inverse && !first)
+    for (double& v : *values)
+      v = -v;
+  a.scale = {inverse && first ? -1.0 : 1.0};
+  a.shift = std::move(*values);
+  return a;
 }
 
 std::optional<std::vector<double>> per_channel(const std::vector<double>& v, const Shape& shape, int rank,
@@ -86,24 +84,33 @@ std::optional<std::vector<double>> per_channel(const std::vector<double>& v, con
 }
 
 std::optional<ClampOp> clamp_op(const Graph& g, const Node& n) {
-  constexpr float kInf = std::numeric_limits<float>::infinity();
-  switch (n.kind) {
-    case OpKind::RELU: return ClampOp{0, 0, kInf};
-    case OpKind::RELU6: return ClampOp{0, 0, 6};
-    case OpKind::RELU_N1_TO_1: return ClampOp{0, -1, 1};
-    case OpKind::RELU_0_TO_1: return ClampOp{0, 0, 1};
-    case OpKind::MINIMUM:
-    case OpKind::MAXIMUM: break;
-    default: return std::nullopt;
-  }
+  const OpSpec* spec = find_spec(n.kind);
+  if (spec == nullptr || !is_clamp(*spec)) return std::nullopt;
+  const ClampForm& form = *spec->clamp;
+  if (form.operand == ClampForm::Operand::none) return ClampOp{0, form.lo, form.hi};
   if (n.inputs.size() != 2) return std::nullopt;
   for (size_t slot : {size_t{1}, size_t{0}}) {
     const Value& c = g.value(n.inputs[slot]);
     const auto limit = scalar_of(c);
     if (!limit || std::isnan(*limit) || g.value(n.inputs[1 - slot]).is_constant()) continue;
     if (c.shape.rank() > g.value(n.inputs[1 - slot]).shape.rank()) continue;  // it would add axes
-    const auto f = static_cast<float>(*limit);
-    return n.kind == OpKind::MINIMUM ? ClampOp{1 - slot, -kInf, f} : ClampOp{1 - slot, f, kInf};
+    return clamp_by(form, 1 - slot, static_cast<float>(*limit));
+  }
+  return std::nullopt;
+}
+
+ClampOp clamp_by(const ClampForm& form, size_t x_slot, float limit) {
+  if (form.operand == ClampForm::Operand::hi) return {x_slot, form.lo, limit};
+  return {x_slot, limit, form.hi};
+}
+
+std::optional<OpKind> clamp_kind(const Activation& act) {
+  const RealRange r = range_of(act);
+  for (int i = 0; i < kOpKindCount; ++i) {
+    const auto kind = static_cast<OpKind>(i);
+    const auto& form = find_spec(kind)->clamp;
+    if (form && form->operand == ClampForm::Operand::none && form->lo == r.lo && form->hi == r.hi)
+      return kind;
   }
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graph/graph_editor.hpp"
+#include "kernels/op_spec.hpp"
 
 namespace octet {
 
@@ -15,8 +16,12 @@ std::optional<double> scalar_of(const Value& v);
 // The integers of a constant int32 or int64 tensor.
 std::optional<std::vector<int64_t>> ints_of(const Value& v);
 
-// MUL, DIV, ADD or SUB with one float32 constant: y = scale * x + shift, element-wise with broadcasting.
-// Both vectors have the constant's elements (or one, where only the other one varies).
+// Operators that are affine in one operand where the other one is a constant, and clamps.
+bool is_affine(const OpSpec& spec);
+bool is_clamp(const OpSpec& spec);
+
+// A product, quotient, sum or difference with one float32 constant: y = scale * x + shift, element-wise with
+// broadcasting. Both vectors have the constant's elements (or one, where only the other one varies).
 struct AffineOp {
   size_t x_slot = 0;
   ValueId constant = kNoValue;
@@ -40,13 +45,17 @@ std::optional<AffineOp> affine_op(const Graph& g, const Node& n);
 std::optional<std::vector<double>> per_channel(const std::vector<double>& v, const Shape& shape, int rank,
                                                int64_t channels);
 
-// The clamp that an activation is, as the consumer of a value: RELU*, MINIMUM or MAXIMUM with a scalar
+// The clamp that an operator is, as the consumer of a value: a bound that is an operand must be a scalar
 // constant. `x_slot` is the other operand.
 struct ClampOp {
   size_t x_slot = 0;
   float lo, hi;
 };
 std::optional<ClampOp> clamp_op(const Graph& g, const Node& n);
+// The same with a bound that is known to be `limit`.
+ClampOp clamp_by(const ClampForm& form, size_t x_slot, float limit);
+// The operator of one input that limits to the bounds of an activation.
+std::optional<OpKind> clamp_kind(const Activation& act);
 // The activation that limits to [lo, hi]: a standard one where there is one, else Activation::clamp.
 Activation activation_for(float lo, float hi);
 // `act` followed by a clamp to [lo, hi]; nothing for activations that are no clamps and for an empty range.

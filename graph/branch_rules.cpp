@@ -1,7 +1,6 @@
 // Arithmetic and activations behind the CONCATENATION of several linear operators (a grouped convolution, as
 // converters spell it) folded into each of them.
 #include <algorithm>
-#include <array>
 
 #include "graph/affine_op.hpp"
 #include "graph/linear_op.hpp"
@@ -11,11 +10,6 @@
 
 namespace octet {
 namespace {
-
-using enum OpKind;
-constexpr std::array kConcat = {CONCATENATION};
-constexpr std::array kArithmetic = {ADD, SUB, MUL, DIV};
-constexpr std::array kClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
 
 // The operators whose outputs are joined, when nobody else reads them.
 std::optional<std::vector<NodeId>> branches(const Site& s) {
@@ -38,7 +32,8 @@ std::optional<std::vector<Share>> shares(const Site& s) {
   const auto nodes = branches(s);
   const auto a = affine_op(s.graph(), s.consumer());
   const Value& joined = s.between();
-  if (!nodes || !a || a->x_slot != s.slot || !joined.has_rank || joined.shape != s.output().shape)
+  if (!nodes || !a || a->x_slot != s.slot || !activation_of(s.consumer().attrs)->none() || !joined.has_rank ||
+      joined.shape != s.output().shape)
     return std::nullopt;
   const int rank = joined.shape.rank();
   const auto axis = normalize_axis(std::get<ConcatAttrs>(s.producer().attrs).axis, rank);
@@ -65,12 +60,7 @@ std::optional<std::vector<Share>> shares(const Site& s) {
   return all;
 }
 
-bool can_distribute(const Site& s) {
-  return activation_of(s.consumer().attrs)->none() && shares(s).has_value();
-}
-
-Status distribute(Site& s) {
-  const std::vector<Share> parts = *shares(s);
+Status distribute(Site& s, const std::vector<Share>& parts) {
   for (const Share& share : parts) {
     OCTET_TRY(scale_and_shift_output(s.ed, share.node, share.scale, share.shift));
     s.ed.add_origins(share.node, s.consumer_id);
@@ -79,37 +69,49 @@ Status distribute(Site& s) {
   return {};
 }
 
-bool can_activate(const Site& s) {
+struct Activated {
+  NodeId node;
+  Activation act;
+};
+std::optional<std::vector<Activated>> activated_branches(const Site& s) {
   const auto nodes = branches(s);
   const auto c = clamp_op(s.graph(), s.consumer());
-  return nodes && c && c->x_slot == s.slot && std::all_of(nodes->begin(), nodes->end(), [&](NodeId n) {
-           return tighten(*activation_of(s.ed.node(n).attrs), c->lo, c->hi).has_value();
-         });
+  if (!nodes || !c || c->x_slot != s.slot) return std::nullopt;
+  std::vector<Activated> all;
+  for (NodeId n : *nodes) {
+    const auto act = tighten(*activation_of(s.ed.node(n).attrs), c->lo, c->hi);
+    if (!act) return std::nullopt;
+    all.push_back({n, *act});
+  }
+  return all;
 }
 
-Status activate(Site& s) {
-  const auto c = clamp_op(s.graph(), s.consumer());
-  const std::vector<NodeId> nodes = *branches(s);
-  for (NodeId n : nodes) {
-    Activation& act = *activation_of(s.ed.edit(n).attrs);
-    act = *tighten(act, c->lo, c->hi);
-    s.ed.add_origins(n, s.consumer_id);
+Status activate_branches(Site& s, const std::vector<Activated>& all) {
+  for (const Activated& a : all) {
+    *activation_of(s.ed.edit(a.node).attrs) = a.act;
+    s.ed.add_origins(a.node, s.consumer_id);
   }
   s.ed.absorb(s.producer_id, s.consumer_id);
   return {};
 }
 
-constexpr Rule kRules[] = {
-    {"arithmetic into branches", "CONV... -> CONCATENATION -> MUL|ADD(const) => CONV... -> CONCATENATION",
-     kConcat, kArithmetic, can_distribute, distribute},
-    {"activation into branches", "CONV... -> CONCATENATION -> RELU => CONV(RELU)... -> CONCATENATION",
-     kConcat, kClamps, can_activate, activate},
+constexpr Rule kBranchRules[] = {
+    {.name = "arithmetic into branches",
+     .picture = "CONV... -> CONCATENATION -> MUL|ADD(const) => CONV... -> CONCATENATION",
+     .producers = {OpKind::CONCATENATION},
+     .consumers = is_affine,
+     .rewrite = rewrite_by<shares, distribute>},
+    {.name = "activation into branches",
+     .picture = "CONV... -> CONCATENATION -> RELU => CONV(RELU)... -> CONCATENATION",
+     .producers = {OpKind::CONCATENATION},
+     .consumers = is_clamp,
+     .rewrite = rewrite_by<activated_branches, activate_branches>},
 };
 
 }  // namespace
 
 std::span<const Rule> branch_rules() {
-  return kRules;
+  return kBranchRules;
 }
 
 }  // namespace octet

@@ -1,30 +1,16 @@
 // Operators that do nothing, chains of data movement that are one, and constants computed ahead of time.
 #include <algorithm>
-#include <array>
 
 #include "graph/affine_op.hpp"
 #include "graph/evaluate.hpp"
 #include "graph/rule.hpp"
+#include "graph/steps.hpp"
 #include "graph/transpose_op.hpp"
-#include "graph/window_op.hpp"
-#include "kernels/op_spec.hpp"
 
 namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kReshape = {RESHAPE};
-constexpr std::array kViews = {RESHAPE, SQUEEZE, EXPAND_DIMS};
-constexpr std::array kTranspose = {TRANSPOSE};
-constexpr std::array kPads = {PAD, PADV2};
-constexpr std::array kCleanupRulesArithmetic = {ADD, SUB, MUL, DIV};
-constexpr std::array kPools = {MAX_POOL_2D, AVERAGE_POOL_2D};
-constexpr std::array kCleanupRulesConcat = {CONCATENATION};
-constexpr std::array kCast = {CAST};
-constexpr std::array kDequantize = {DEQUANTIZE};
-constexpr std::array kQuantize = {QUANTIZE};
-constexpr std::array kCleanupRulesClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
-
 // The bytes of the output mean what the bytes of input `slot` mean.
 bool is_same(const Site& s, size_t slot) {
   const Value& x = s.value(s.consumer().inputs[slot]);
@@ -36,14 +22,6 @@ template <size_t Slot>
 Status bypass(Site& s) {
   s.ed.bypass(s.consumer_id, Slot);
   return {};
-}
-
-// The consumer reads what its producer reads; a producer that nobody else needs goes away.
-void read_past_producer(Site& s) {
-  const ValueId between = s.consumer().inputs[s.slot];
-  s.ed.add_origins(s.consumer_id, s.producer_id);
-  s.ed.set_input(s.consumer_id, s.slot, s.producer().inputs[0]);
-  if (s.ed.consumers(between).empty() && !s.ed.is_graph_output(between)) s.ed.remove(s.producer_id);
 }
 
 // --- identities ----------------------------------------------------------------------------------------
@@ -71,19 +49,13 @@ bool is_empty_pad(const Site& s) {
   return pad && pad->is_noop() && is_same(s, 0) && s.ed.can_bypass(s.consumer_id, 0);
 }
 
-bool is_neutral(const Site& s, size_t x_slot) {
+template <size_t x_slot>
+bool is_neutral(const Site& s) {
   const auto a = affine_op(s.graph(), s.consumer());
   const Activation* act = activation_of(s.consumer().attrs);
   return a && a->x_slot == x_slot && a->is_scale() && a->is_shift() && act != nullptr && act->none() &&
          is_same(s, x_slot) && s.ed.can_bypass(s.consumer_id, x_slot);
 }
-bool is_neutral_0(const Site& s) {
-  return is_neutral(s, 0);
-}
-bool is_neutral_1(const Site& s) {
-  return is_neutral(s, 1);
-}
-
 bool is_pool_of_one(const Site& s) {
   const auto& a = std::get<Pool2DAttrs>(s.consumer().attrs);
   return a.filter_h == 1 && a.filter_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.act.none() &&
@@ -111,21 +83,39 @@ Status skip_view(Site& s) {
   return {};
 }
 
-bool is_transpose_chain(const Site& s) {
+std::optional<std::vector<int32_t>> composed_permutation(const Site& s) {
   const Value& x = s.value(s.producer().inputs[0]);
   const auto first = permutation_of(s.graph(), s.producer()),
              second = permutation_of(s.graph(), s.consumer());
-  return s.slot == 0 && first && second && first->size() == second->size() && x.quant == s.output().quant;
+  if (s.slot != 0 || !first || !second || first->size() != second->size() || x.quant != s.output().quant)
+    return std::nullopt;
+  std::vector<int32_t> composed;
+  for (int32_t axis : *second)
+    composed.push_back((*first)[static_cast<size_t>(axis)]);
+  return composed;
 }
 
-Status compose_transposes(Site& s) {
-  const auto first = *permutation_of(s.graph(), s.producer()),
-             second = *permutation_of(s.graph(), s.consumer());
-  std::vector<int32_t> composed;
-  for (int32_t axis : second)
-    composed.push_back(first[static_cast<size_t>(axis)]);
-  set_permutation(s.ed, s.consumer_id, composed);
+Status compose_transposes(Site& s, const std::vector<int32_t>& permutation) {
+  set_permutation(s.ed, s.consumer_id, permutation);
   read_past_producer(s);
+  return {};
+}
+
+// An earlier TRANSPOSE of the same value in the same way.
+std::optional<NodeId> twin_of(const Site& s) {
+  const auto p = permutation_of(s.graph(), s.consumer());
+  if (!p || s.ed.is_graph_output(s.consumer().outputs[0])) return std::nullopt;
+  for (NodeId n : s.ed.consumers(s.consumer().inputs[0]))
+    if (n < s.consumer_id && s.ed.node(n).kind == TRANSPOSE &&
+        s.ed.node(n).inputs[0] == s.consumer().inputs[0] && permutation_of(s.graph(), s.ed.node(n)) == p &&
+        s.value(s.ed.node(n).outputs[0]).quant == s.output().quant)
+      return n;
+  return std::nullopt;
+}
+Status read_twin(Site& s, NodeId twin) {
+  s.ed.add_origins(twin, s.consumer_id);
+  s.ed.replace_reads(s.consumer().outputs[0], s.ed.node(twin).outputs[0]);
+  s.ed.remove(s.consumer_id);
   return {};
 }
 
@@ -149,33 +139,23 @@ Status skip_round_trip(Site& s) {
 
 // Two clamps in a row that are one standard activation (clamps with other bounds stay two operators: no file
 // has a code for them).
-std::optional<OpKind> merged_clamp(const Site& s) {
+struct MergedClamp {
+  OpKind kind;
+  ValueId x;
+};
+std::optional<MergedClamp> merged_clamp(const Site& s) {
   const auto first = clamp_op(s.graph(), s.producer()), second = clamp_op(s.graph(), s.consumer());
   if (!first || !second || second->x_slot != s.slot) return std::nullopt;
   const auto act = tighten(activation_for(first->lo, first->hi), second->lo, second->hi);
-  if (!act) return std::nullopt;
-  switch (act->kind) {
-    case Activation::Kind::relu: return RELU;
-    case Activation::Kind::relu6: return RELU6;
-    case Activation::Kind::relu_n1_to_1: return RELU_N1_TO_1;
-    case Activation::Kind::clamp:
-      return act->lo == 0 && act->hi == 1 ? std::optional(RELU_0_TO_1) : std::nullopt;
-    default: return std::nullopt;
-  }
+  const auto kind = act ? clamp_kind(*act) : std::nullopt;
+  if (!kind) return std::nullopt;
+  return MergedClamp{*kind, s.producer().inputs[first->x_slot]};
 }
 
-bool can_merge_clamps(const Site& s) {
-  return merged_clamp(s).has_value();
-}
-
-Status merge_clamps(Site& s) {
-  const OpKind kind = *merged_clamp(s);
-  const ValueId x = s.producer().inputs[clamp_op(s.graph(), s.producer())->x_slot];
-  s.ed.set_input(s.producer_id, 0, x);
+Status merge_clamps(Site& s, const MergedClamp& m) {
+  s.ed.set_input(s.producer_id, 0, m.x);
   s.ed.truncate_inputs(s.producer_id, 1);
-  s.ed.edit(s.producer_id).kind = kind;
-  s.ed.edit(s.producer_id).attrs = NoAttrs{};
-  s.ed.edit(s.producer_id).version = 1;
+  s.ed.become(s.producer_id, m.kind, NoAttrs{});
   s.ed.absorb(s.producer_id, s.consumer_id);
   return {};
 }
@@ -187,18 +167,9 @@ constexpr int64_t kAlwaysSmall = 1 << 16;  // bytes
 bool is_constant_node(const Site& s) {
   constexpr int64_t kGrowth = 4;  // int8 weights of a DEQUANTIZE become float; int4 ones count twice
   const Node& n = s.consumer();
-  switch (n.kind) {
-    case CUSTOM:
-    case UNKNOWN:
-    case IF:
-    case WHILE:
-    case CALL_ONCE:
-    case VAR_HANDLE:
-    case READ_VARIABLE:
-    case ASSIGN_VARIABLE:
-    case DENSIFY: return false;
-    default: break;
-  }
+  const OpSpec* spec = find_spec(n.kind);
+  // What is stored sparse stays so until the model is run.
+  if (spec == nullptr || spec->traits.has(Trait::stateful) || n.kind == DENSIFY) return false;
   if (n.inputs.empty()) return false;
   int64_t bytes = 0;
   for (ValueId v : n.inputs) {
@@ -208,12 +179,16 @@ bool is_constant_node(const Site& s) {
     bytes += s.value(v).dtype == DType::int4 ? 2 * held : held;
   }
   // Integer arithmetic stays where the fast kernels do it: their rounding may differ from the reference's.
-  const bool moves = n.kind == RESHAPE || n.kind == TRANSPOSE || n.kind == SQUEEZE || n.kind == EXPAND_DIMS;
+  const auto keeps_integers = [&](const Value& out) {
+    return spec->traits.has(Trait::moves) && std::all_of(n.inputs.begin(), n.inputs.end(), [&](ValueId v) {
+             return v == kNoValue || !s.value(v).quant || s.value(v).quant == out.quant;
+           });
+  };
   int64_t results = 0;
   for (ValueId v : n.outputs) {
     if (v == kNoValue || s.ed.is_graph_output(v)) return false;
     const Value& out = s.value(v);
-    if ((out.quant && !moves) || !out.has_rank) return false;
+    if ((out.quant && !keeps_integers(out)) || !out.has_rank) return false;
     results += out.view().bytes();
   }
   return results <= std::max(kAlwaysSmall, kGrowth * bytes);
@@ -234,7 +209,7 @@ Status fold_constant(Site& s) {
 }
 
 // A variable that everybody only reads: it is 0 for ever (an initial state that a converter stored as one).
-ValueId idle_variable(const Site& s) {
+std::optional<ValueId> idle_variable(const Site& s) {
   for (ValueId v : s.consumer().inputs) {
     if (v == kNoValue || !s.value(v).is_variable || s.value(v).is_constant() || !s.value(v).has_rank ||
         s.value(v).quant.is_per_channel())
@@ -248,15 +223,10 @@ ValueId idle_variable(const Site& s) {
     });
     if (only_read && !s.ed.is_graph_output(v) && s.value(v).view().bytes() <= kAlwaysSmall) return v;
   }
-  return kNoValue;
+  return std::nullopt;
 }
 
-bool reads_idle_variable(const Site& s) {
-  return idle_variable(s) != kNoValue;
-}
-
-Status make_zero(Site& s) {
-  const ValueId v = idle_variable(s);
+Status make_zero(Site& s, ValueId v) {
   Value zero = s.value(v);
   zero.is_variable = false;
   const bool has_zero_point = zero.quant && (zero.dtype == DType::int8 || zero.dtype == DType::uint8);
@@ -274,40 +244,85 @@ constexpr auto kFree = Rule::Types::free;
 constexpr auto kShared = Rule::Between::shared;
 
 constexpr Rule kCleanupRules[] = {
-    {"idle variable",
-     "OP(variable) => OP(0)",
-     {},
-     {},
-     reads_idle_variable,
-     make_zero,
-     kFree,
-     Rule::Between::exclusive,
-     Rule::Outputs::any},
-    {"fold constant",
-     "OP(const...) => const",
-     {},
-     {},
-     is_constant_node,
-     fold_constant,
-     kFree,
-     Rule::Between::exclusive,
-     Rule::Outputs::any},
-    {"drop RESHAPE", "RESHAPE(same shape) =>", {}, kReshape, is_identity_reshape, bypass<0>, kAny},
-    {"drop TRANSPOSE", "TRANSPOSE(0, 1, ...) =>", {}, kTranspose, is_identity_transpose, bypass<0>, kAny},
-    {"drop PAD", "PAD(0...) =>", {}, kPads, is_empty_pad, bypass<0>, kAny},
-    {"drop x * 1, x + 0", "MUL(1)|ADD(0) =>", {}, kCleanupRulesArithmetic, is_neutral_0, bypass<0>},
-    {"drop 1 * x, 0 + x", "MUL(1)|ADD(0) =>", {}, kCleanupRulesArithmetic, is_neutral_1, bypass<1>},
-    {"drop pool of 1x1", "POOL(1x1) =>", {}, kPools, is_pool_of_one, bypass<0>, kAny},
-    {"drop CONCATENATION", "CONCATENATION(x) =>", {}, kCleanupRulesConcat, is_concat_of_one, bypass<0>, kAny},
-    {"drop CAST", "CAST(same type) =>", {}, kCast, is_identity_cast, bypass<0>, kAny},
-    {"chain of RESHAPE", "RESHAPE|SQUEEZE|EXPAND_DIMS -> RESHAPE => RESHAPE", kViews, kReshape, is_view_chain,
-     skip_view, kAny, kShared},
-    {"chain of TRANSPOSE", "TRANSPOSE -> TRANSPOSE => TRANSPOSE", kTranspose, kTranspose, is_transpose_chain,
-     compose_transposes, kAny, kShared},
-    {"merge clamps", "MAXIMUM(const) -> MINIMUM(const) => RELU*", kCleanupRulesClamps, kCleanupRulesClamps,
-     can_merge_clamps, merge_clamps},
-    {"DEQUANTIZE, QUANTIZE", "DEQUANTIZE -> QUANTIZE(same parameters) =>", kDequantize, kQuantize,
-     is_round_trip, skip_round_trip, kFree, kShared},
+    {.name = "idle variable",
+     .picture = "OP(variable) => OP(0)",
+     .types = kFree,
+     .outputs = Rule::Outputs::any,
+     .rewrite = rewrite_by<idle_variable, make_zero>},
+    {.name = "fold constant",
+     .picture = "OP(const...) => const",
+     .types = kFree,
+     .outputs = Rule::Outputs::any,
+     .rewrite = rewrite_by<is_constant_node, fold_constant>},
+    {.name = "drop RESHAPE",
+     .picture = "RESHAPE(same shape) =>",
+     .consumers = {RESHAPE},
+     .types = kAny,
+     .rewrite = rewrite_by<is_identity_reshape, bypass<0>>},
+    {.name = "drop TRANSPOSE",
+     .picture = "TRANSPOSE(0, 1, ...) =>",
+     .consumers = {TRANSPOSE},
+     .types = kAny,
+     .rewrite = rewrite_by<is_identity_transpose, bypass<0>>},
+    {.name = "drop PAD",
+     .picture = "PAD(0...) =>",
+     .consumers = {PAD, PADV2},
+     .types = kAny,
+     .rewrite = rewrite_by<is_empty_pad, bypass<0>>},
+    {.name = "drop x * 1, x + 0",
+     .picture = "MUL(1)|ADD(0) =>",
+     .consumers = is_affine,
+     .rewrite = rewrite_by<is_neutral<0>, bypass<0>>},
+    {.name = "drop 1 * x, 0 + x",
+     .picture = "MUL(1)|ADD(0) =>",
+     .consumers = is_affine,
+     .rewrite = rewrite_by<is_neutral<1>, bypass<1>>},
+    {.name = "drop pool of 1x1",
+     .picture = "POOL(1x1) =>",
+     .consumers = {MAX_POOL_2D, AVERAGE_POOL_2D},
+     .types = kAny,
+     .rewrite = rewrite_by<is_pool_of_one, bypass<0>>},
+    {.name = "drop CONCATENATION",
+     .picture = "CONCATENATION(x) =>",
+     .consumers = {CONCATENATION},
+     .types = kAny,
+     .rewrite = rewrite_by<is_concat_of_one, bypass<0>>},
+    {.name = "drop CAST",
+     .picture = "CAST(same type) =>",
+     .consumers = {CAST},
+     .types = kAny,
+     .rewrite = rewrite_by<is_identity_cast, bypass<0>>},
+    {.name = "chain of RESHAPE",
+     .picture = "RESHAPE|SQUEEZE|EXPAND_DIMS -> RESHAPE => RESHAPE",
+     .producers = {RESHAPE, SQUEEZE, EXPAND_DIMS},
+     .consumers = {RESHAPE},
+     .types = kAny,
+     .between = kShared,
+     .rewrite = rewrite_by<is_view_chain, skip_view>},
+    {.name = "chain of TRANSPOSE",
+     .picture = "TRANSPOSE -> TRANSPOSE => TRANSPOSE",
+     .producers = {TRANSPOSE},
+     .consumers = {TRANSPOSE},
+     .types = kAny,
+     .between = kShared,
+     .rewrite = rewrite_by<composed_permutation, compose_transposes>},
+    {.name = "merge clamps",
+     .picture = "MAXIMUM(const) -> MINIMUM(const) => RELU*",
+     .producers = is_clamp,
+     .consumers = is_clamp,
+     .rewrite = rewrite_by<merged_clamp, merge_clamps>},
+    {.name = "DEQUANTIZE, QUANTIZE",
+     .picture = "DEQUANTIZE -> QUANTIZE(same parameters) =>",
+     .producers = {DEQUANTIZE},
+     .consumers = {QUANTIZE},
+     .types = kFree,
+     .between = kShared,
+     .rewrite = rewrite_by<is_round_trip, skip_round_trip>},
+    {.name = "the same TRANSPOSE twice",
+     .picture = "TRANSPOSE, TRANSPOSE => TRANSPOSE",
+     .consumers = {TRANSPOSE},
+     .types = kAny,
+     .rewrite = rewrite_by<twin_of, read_twin>},
 };
 
 }  // namespace

@@ -38,8 +38,8 @@ void Emitter::op(OpKind kind, Attrs attrs, std::vector<ValueId> inputs, std::vec
   n.outputs = std::move(outputs);
   n.version = version;
   n.origins = origins_;
-  n.wide = wide_;
-  ed_.add_node(std::move(n), place_);
+  const NodeId added = ed_.add_node(std::move(n), place_);
+  if (marks_) ed_.mark(added);
 }
 
 }  // namespace octet

@@ -24,8 +24,8 @@ class Emitter {
   }
   void op(OpKind kind, Attrs attrs, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
           int32_t version = 1);
-  // Operators from here on are Node::wide.
-  void widen() { wide_ = true; }
+  // Operators from here on are marked.
+  void mark() { marks_ = true; }
 
  private:
   std::string unique(const char* suffix);
@@ -34,7 +34,7 @@ class Emitter {
   std::string name_;
   std::vector<std::string> origins_;
   int count_ = 0;
-  bool wide_ = false;
+  bool marks_ = false;
 };
 
 }  // namespace octet

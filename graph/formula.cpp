@@ -8,6 +8,7 @@
 
 #include "graph/affine_op.hpp"
 #include "kernels/infer.hpp"
+#include "kernels/op_spec.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -99,14 +100,12 @@ class Matcher {
     const auto kind = kKinds.find(t.name);
     if (kind == kKinds.end() || kind->second != node.kind || node.inputs.size() != t.operands.size())
       return false;
-    const bool commutes = node.kind == OpKind::MAXIMUM || node.kind == OpKind::MINIMUM ||
-                          node.kind == OpKind::SQUARED_DIFFERENCE;
     Match trial = m;
     if (all(t.operands, node.inputs, trial)) {
       m = std::move(trial);
       return true;
     }
-    if (!commutes) return false;
+    if (!has_trait(node.kind, Trait::commutative)) return false;
     return all(t.operands, {node.inputs[1], node.inputs[0]}, m);
   }
 

@@ -7,27 +7,22 @@
 #include <queue>
 #include <utility>
 
+#include "kernels/op_spec.hpp"
+
 namespace octet {
 namespace {
 
 bool has_effect(const Graph& g, const Node& n) {
-  switch (n.kind) {
-    case OpKind::VAR_HANDLE:
-    case OpKind::READ_VARIABLE:
-    case OpKind::ASSIGN_VARIABLE:
-    case OpKind::CALL_ONCE:
-    case OpKind::IF:
-    case OpKind::WHILE:
-    case OpKind::CUSTOM: return true;
-    default: break;
-  }
+  if (has_trait(n.kind, Trait::stateful)) return true;
   return std::any_of(n.inputs.begin(), n.inputs.end(),
                      [&](ValueId v) { return v != kNoValue && g.value(v).is_variable; });
 }
 
 }  // namespace
 
-GraphEditor::GraphEditor(Graph& g) : g_(g), is_output_(g.values.size(), 0), is_input_(g.values.size(), 0) {
+GraphEditor::GraphEditor(Graph& g, NodeMarks marks)
+    : g_(g), is_output_(g.values.size(), 0), is_input_(g.values.size(), 0), marks_(std::move(marks)) {
+  marks_.resize(g.nodes.size(), 0);
   Uses u = uses_of(g);
   producer_ = std::move(u.producer);
   consumers_ = std::move(u.consumers);
@@ -38,6 +33,13 @@ GraphEditor::GraphEditor(Graph& g) : g_(g), is_output_(g.values.size(), 0), is_i
     is_output_[static_cast<size_t>(v)] = 1;
   for (ValueId v : g.inputs)
     is_input_[static_cast<size_t>(v)] = 1;
+}
+
+void GraphEditor::become(NodeId n, OpKind kind, Attrs attrs) {
+  Node& node = edit(n);
+  node.kind = kind;
+  node.attrs = std::move(attrs);
+  node.version = 1;
 }
 
 ValueId GraphEditor::add_value(Value v) {
@@ -143,6 +145,7 @@ NodeId GraphEditor::add_node(Node node, NodeId place) {
   }
   g_.nodes.push_back(std::move(node));
   dead_.push_back(0);
+  marks_.push_back(0);
   place_.push_back(place_[static_cast<size_t>(place)]);
   set_outputs(n, std::move(outputs));
   touched_.push_back(n);
@@ -176,6 +179,7 @@ NodeId GraphEditor::absorb(NodeId producer, NodeId consumer) {
                    producer, consumer);
   moved.outputs.clear();
   edit(consumer) = std::move(moved);
+  marks_[static_cast<size_t>(consumer)] = marks_[static_cast<size_t>(producer)];
   set_outputs(consumer, std::move(outputs));
   for (ValueId v : node(consumer).inputs)
     touch_around(v);
@@ -211,7 +215,7 @@ std::vector<NodeId> GraphEditor::take_touched() {
   return std::exchange(touched_, {});
 }
 
-void GraphEditor::finish() {
+NodeMarks GraphEditor::finish() {
   // In the order of places; `rank` is where a node stands in it.
   std::vector<NodeId> order(g_.nodes.size());
   std::iota(order.begin(), order.end(), 0);
@@ -243,14 +247,20 @@ void GraphEditor::finish() {
   for (size_t i = 0; i < n; ++i)
     if (!is_dead(order[i]) && waits[i] == 0) ready.push(i);
   std::vector<Node> ordered;
+  std::vector<NodeId> was;  // where each of them was
   while (!ready.empty()) {
     const size_t i = ready.top();
     ready.pop();
     ordered.push_back(std::move(edit(order[i])));
+    was.push_back(order[i]);
     for (size_t next : after[i])
       if (--waits[next] == 0) ready.push(next);
   }
   g_.nodes = std::move(ordered);
+  NodeMarks marks;
+  for (NodeId kept : remove_dead(g_))
+    marks.push_back(marks_[static_cast<size_t>(was[static_cast<size_t>(kept)])]);
+  return marks;
 }
 
 }  // namespace octet

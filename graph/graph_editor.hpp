@@ -10,17 +10,26 @@
 
 namespace octet {
 
+// Per node of a graph, whether a pass has marked it.
+using NodeMarks = std::vector<char>;
+
 // Nodes that are removed stay in place as empty slots until finish(), so ids hold while rules run;
 // until then the order of nodes says nothing.
 class GraphEditor {
  public:
-  explicit GraphEditor(Graph& g);
+  // Nodes beyond the end of `marks` have none.
+  explicit GraphEditor(Graph& g, NodeMarks marks = {});
 
   Graph& graph() { return g_; }
   const Graph& graph() const { return g_; }
   const Node& node(NodeId n) const { return g_.nodes[static_cast<size_t>(n)]; }
   // Kind and attributes may be changed at will; inputs and outputs only with the functions below.
   Node& edit(NodeId n) { return g_.nodes[static_cast<size_t>(n)]; }
+  // Another operator in the place of `n`, with its inputs and outputs.
+  void become(NodeId n, OpKind kind, Attrs attrs);
+  // A mark stays with its node through every change.
+  bool is_marked(NodeId n) const { return marks_[static_cast<size_t>(n)] != 0; }
+  void mark(NodeId n) { marks_[static_cast<size_t>(n)] = 1; }
   bool is_dead(NodeId n) const { return dead_[static_cast<size_t>(n)] != 0; }
   NodeId producer(ValueId v) const { return v == kNoValue ? -1 : producer_[static_cast<size_t>(v)]; }
   const std::vector<NodeId>& consumers(ValueId v) const { return consumers_[static_cast<size_t>(v)]; }
@@ -58,8 +67,9 @@ class GraphEditor {
 
   // Nodes touched since the last call, for the engine's work list.
   std::vector<NodeId> take_touched();
-  // Drop the empty slots and put the nodes in topological order again, moving as few as possible.
-  void finish();
+  // Drop the empty slots, put the nodes in topological order again, moving as few as possible, and remove
+  // what is dead. The marks of the nodes that are left; nothing else may be called after that.
+  NodeMarks finish();
 
  private:
   void touch_around(ValueId v);
@@ -69,6 +79,7 @@ class GraphEditor {
   std::vector<NodeId> producer_;
   std::vector<std::vector<NodeId>> consumers_;
   std::vector<char> is_output_, is_input_, dead_;
+  NodeMarks marks_;
   std::vector<NodeId> place_;  // per node: the one in whose place it is; its own id at first
   std::vector<NodeId> touched_;
 };

@@ -1,7 +1,5 @@
 // Element-wise operators moved past TRANSPOSE and RESHAPE, towards the operator that can absorb them or so
 // that two TRANSPOSEs meet. Converters from channels-first frameworks leave such graphs behind.
-#include <algorithm>
-#include <array>
 
 #include "graph/affine_op.hpp"
 #include "graph/linear_op.hpp"
@@ -14,21 +12,6 @@ namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kLayouts = {TRANSPOSE, RESHAPE};
-constexpr std::array kLayoutRulesTranspose = {TRANSPOSE};
-constexpr std::array kLayoutRulesArithmetic = {ADD, SUB, MUL, DIV};
-constexpr std::array kLayoutRulesClamps = {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, MINIMUM, MAXIMUM};
-constexpr std::array kElementwise = {
-    ADD,      SUB, MUL,  DIV,        RELU,   RELU6, RELU_N1_TO_1, RELU_0_TO_1, ABS,     NEG,
-    EXP,      LOG, SQRT, RSQRT,      SQUARE, SIN,   COS,          FLOOR,       CEIL,    TANH,
-    LOGISTIC, ELU, GELU, HARD_SWISH, SIGN,   ROUND, POW,          LEAKY_RELU,  MINIMUM, MAXIMUM};
-constexpr std::array kReductions = {SUM, MEAN, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD};
-constexpr std::array kMul = {MUL};
-constexpr std::array kGates = {LOGISTIC, TANH};
-
-bool is_one_of(std::span<const OpKind> kinds, OpKind k) {
-  return std::find(kinds.begin(), kinds.end(), k) != kinds.end();
-}
 
 // The operand beside `slot`, when the operator has two: it must be a constant.
 bool other_is_constant(const Site& s) {
@@ -126,26 +109,30 @@ std::vector<float> permuted(const Value& c, int out_rank, const Moved& m) {
   return out;
 }
 
-bool can_move(const Site& s) {
-  if (s.slot >= 2 || s.producer().inputs[0] == kNoValue || !other_is_constant(s)) return false;
-  if (s.value(s.producer().inputs[0]).is_constant()) return false;
-  if (s.slot != 0 && s.consumer().inputs.size() != 2) return false;
-  if (s.between().shape != s.output().shape || !s.output().has_rank) return false;
-  if (s.consumer().inputs.size() == 1) return true;
+// What moving the consumer in front of the layout operator takes: its constant as it is there, if it has one.
+struct Move {
+  std::optional<Moved> constant;
+};
+std::optional<Move> move_of(const Site& s) {
+  if (s.slot >= 2 || s.producer().inputs[0] == kNoValue || !other_is_constant(s)) return std::nullopt;
+  if (s.value(s.producer().inputs[0]).is_constant()) return std::nullopt;
+  if (s.slot != 0 && s.consumer().inputs.size() != 2) return std::nullopt;
+  if (s.between().shape != s.output().shape || !s.output().has_rank) return std::nullopt;
+  if (s.consumer().inputs.size() == 1) return Move{};
   const Value& c = s.value(s.other_input());
-  return c.dtype == DType::float32 && move_constant(s, c.shape).has_value();
+  if (c.dtype != DType::float32) return std::nullopt;
+  auto moved = move_constant(s, c.shape);
+  return moved ? std::optional(Move{std::move(moved)}) : std::nullopt;
 }
 
 // layout -> element-wise => element-wise -> layout. The nodes change places; values keep their names where
 // they keep their meaning.
-Status move(Site& s) {
+Status move(Site& s, const Move& m) {
   const ValueId x = s.producer().inputs[0], between = s.consumer().inputs[s.slot],
                 out = s.consumer().outputs[0];
-  if (s.consumer().inputs.size() == 2) {
-    const Value& c = s.value(s.other_input());
-    const Moved m = *move_constant(s, c.shape);
-    const std::vector<float> data = permuted(c, s.between().shape.rank(), m);
-    s.ed.replace_constant(s.consumer_id, 1 - s.slot, m.shape, data);
+  if (m.constant) {
+    const std::vector<float> data = permuted(s.value(s.other_input()), s.between().shape.rank(), *m.constant);
+    s.ed.replace_constant(s.consumer_id, 1 - s.slot, m.constant->shape, data);
   }
   s.ed.add_origins(s.consumer_id, s.consumer_id);
   s.ed.add_origins(s.producer_id, s.producer_id);
@@ -171,21 +158,19 @@ NodeId source_of(const Site& s) {
   return n;
 }
 
-bool can_reach_weights(const Site& s) {
+std::optional<Move> move_to_weights(const Site& s) {
   const NodeId source = source_of(s);
-  if (source < 0 || !LinearOp::of(s.graph(), s.ed.node(source))) return false;
+  if (source < 0 || !LinearOp::of(s.graph(), s.ed.node(source))) return std::nullopt;
   const auto a = affine_op(s.graph(), s.consumer());
   const Activation* act = activation_of(s.ed.node(source).attrs);
-  return a && a->x_slot == s.slot && act->none() && can_move(s);
+  return a && a->x_slot == s.slot && act->none() ? move_of(s) : std::nullopt;
 }
 
-bool can_reach_activation(const Site& s) {
+std::optional<Move> move_to_activation(const Site& s) {
   const NodeId source = source_of(s);
-  if (source < 0) return false;
-  const Node& n = s.ed.node(source);
-  const bool takes_activation = linear_form(n.kind) != nullptr || is_one_of(kLayoutRulesArithmetic, n.kind);
+  if (source < 0 || !has_trait(s.ed.node(source).kind, Trait::takes_clamp)) return std::nullopt;
   const auto c = clamp_op(s.graph(), s.consumer());
-  return takes_activation && c && c->x_slot == s.slot && can_move(s);
+  return c && c->x_slot == s.slot ? move_of(s) : std::nullopt;
 }
 
 bool keeps_axes(const Node& n) {
@@ -199,9 +184,9 @@ bool reaches_transpose(const Site& s, ValueId v) {
     const Node& next = s.ed.node(s.ed.consumers(v)[0]);
     if (next.outputs.size() != 1) return false;
     if (next.kind == TRANSPOSE) return next.inputs[0] == v && permutation_of(s.graph(), next).has_value();
-    const bool passes =
-        is_one_of(kElementwise, next.kind) || (is_one_of(kReductions, next.kind) && keeps_axes(next));
-    if (!passes) return false;
+    const bool passes = has_trait(next.kind, Trait::elementwise) ||
+                        (has_trait(next.kind, Trait::reduces) && keeps_axes(next));
+    if (!passes || next.inputs.size() > 2) return false;
     for (ValueId other : next.inputs)
       if (other != v && (other == kNoValue || !s.value(other).is_constant())) return false;
     v = next.outputs[0];
@@ -210,30 +195,33 @@ bool reaches_transpose(const Site& s, ValueId v) {
 }
 
 // TRANSPOSE -> f -> TRANSPOSE: moved behind f, the first one meets the second.
-bool can_meet(const Site& s) {
-  return can_move(s) && reaches_transpose(s, s.consumer().outputs[0]);
+std::optional<Move> move_to_transpose(const Site& s) {
+  auto m = move_of(s);
+  return m && reaches_transpose(s, s.consumer().outputs[0]) ? m : std::nullopt;
 }
 
-bool can_pass_reduction(const Site& s) {
+// The axes that a reduction has in front of the TRANSPOSE.
+std::optional<std::vector<int32_t>> reduced_axes(const Site& s) {
   const auto p = permutation_of(s.graph(), s.producer());
-  if (!p || s.slot != 0 || s.consumer().inputs.size() != 2 || !keeps_axes(s.consumer())) return false;
+  if (!p || s.slot != 0 || s.consumer().inputs.size() != 2 || !keeps_axes(s.consumer())) return std::nullopt;
   const auto axes = ints_of(s.value(s.consumer().inputs[1]));
-  if (!axes || !s.output().has_rank || s.output().shape.rank() != s.between().shape.rank()) return false;
-  for (int64_t axis : *axes)
-    if (!normalize_axis(axis, static_cast<int>(p->size()))) return false;
-  return reaches_transpose(s, s.consumer().outputs[0]);
+  if (!axes || !s.output().has_rank || s.output().shape.rank() != s.between().shape.rank())
+    return std::nullopt;
+  std::vector<int32_t> before;
+  for (int64_t axis : *axes) {
+    const auto a = normalize_axis(axis, static_cast<int>(p->size()));
+    if (!a) return std::nullopt;
+    before.push_back((*p)[static_cast<size_t>(*a)]);
+  }
+  return reaches_transpose(s, s.consumer().outputs[0]) ? std::optional(before) : std::nullopt;
 }
 
-Status pass_reduction(Site& s) {
-  const auto p = *permutation_of(s.graph(), s.producer());
-  std::vector<int32_t> axes;
+Status pass_reduction(Site& s, const std::vector<int32_t>& axes) {
   const ValueId x = s.producer().inputs[0], between = s.consumer().inputs[0], out = s.consumer().outputs[0];
   Value reduced = s.value(x);
-  const auto old_axes = *ints_of(s.value(s.consumer().inputs[1]));
-  for (int64_t axis : old_axes) {
-    axes.push_back(p[static_cast<size_t>(*normalize_axis(axis, static_cast<int>(p.size())))]);
-    reduced.shape[axes.back()] = 1;
-    if (!reduced.shape_signature.empty()) reduced.shape_signature[static_cast<size_t>(axes.back())] = 1;
+  for (int32_t axis : axes) {
+    reduced.shape[axis] = 1;
+    if (!reduced.shape_signature.empty()) reduced.shape_signature[static_cast<size_t>(axis)] = 1;
   }
   for (NodeId n : {s.producer_id, s.consumer_id})
     s.ed.add_origins(n, n);
@@ -249,12 +237,13 @@ Status pass_reduction(Site& s) {
   return {};
 }
 
-// TRANSPOSE -> {LOGISTIC, MUL} -> TRANSPOSE: x * sigmoid(x) with the transposed x read twice.
+// TRANSPOSE -> {LOGISTIC, MUL} -> TRANSPOSE: x * sigmoid(x) with the transposed x read twice; any
+// element-wise functions will do.
 struct Gate {
   NodeId transpose, gate, mul;
 };
 std::optional<Gate> gate_of(const Site& s) {
-  if (s.consumer().inputs.size() != 2) return std::nullopt;
+  if (s.producer().inputs.size() != 1 || s.consumer().inputs.size() != 2) return std::nullopt;
   const ValueId t = s.other_input(), out = s.consumer().outputs[0];
   if (s.producer().inputs[0] != t || s.consumer().inputs[s.slot] == t) return std::nullopt;
   const NodeId transpose = s.ed.producer(t);
@@ -266,12 +255,7 @@ std::optional<Gate> gate_of(const Site& s) {
   return Gate{transpose, s.producer_id, s.consumer_id};
 }
 
-bool is_gate(const Site& s) {
-  return gate_of(s).has_value();
-}
-
-Status move_gate(Site& s) {
-  const Gate gate = *gate_of(s);
+Status move_gate(Site& s, const Gate& gate) {
   const ValueId t = s.other_input(), gated = s.consumer().inputs[s.slot], out = s.consumer().outputs[0];
   const ValueId x = s.ed.node(gate.transpose).inputs[0];
   const Value shape_of_x = s.value(x);
@@ -293,18 +277,31 @@ Status move_gate(Site& s) {
 // -------------------------------------------------------------------------------------------------------
 
 constexpr Rule kLayoutRules[] = {
-    {"arithmetic before layout",
-     "CONV -> TRANSPOSE|RESHAPE -> MUL(const) => CONV -> MUL -> TRANSPOSE|RESHAPE", kLayouts,
-     kLayoutRulesArithmetic, can_reach_weights, move},
-    {"activation before layout", "CONV -> TRANSPOSE|RESHAPE -> RELU => CONV -> RELU -> TRANSPOSE|RESHAPE",
-     kLayouts, kLayoutRulesClamps, can_reach_activation, move},
-    {"TRANSPOSE past element-wise", "TRANSPOSE -> F -> TRANSPOSE => F -> TRANSPOSE -> TRANSPOSE",
-     kLayoutRulesTranspose, kElementwise, can_meet, move},
-    {"TRANSPOSE past reduction", "TRANSPOSE -> SUM(axis kept) -> TRANSPOSE => SUM -> TRANSPOSE -> TRANSPOSE",
-     kLayoutRulesTranspose, kReductions, can_pass_reduction, pass_reduction},
-    {"TRANSPOSE past x * sigmoid(x)",
-     "TRANSPOSE -> (LOGISTIC, MUL) -> TRANSPOSE => (LOGISTIC, MUL) -> TRANSPOSE -> TRANSPOSE", kGates, kMul,
-     is_gate, move_gate},
+    {.name = "arithmetic before layout",
+     .picture = "CONV -> TRANSPOSE|RESHAPE -> MUL(const) => CONV -> MUL -> TRANSPOSE|RESHAPE",
+     .producers = {TRANSPOSE, RESHAPE},
+     .consumers = is_affine,
+     .rewrite = rewrite_by<move_to_weights, move>},
+    {.name = "activation before layout",
+     .picture = "CONV -> TRANSPOSE|RESHAPE -> RELU => CONV -> RELU -> TRANSPOSE|RESHAPE",
+     .producers = {TRANSPOSE, RESHAPE},
+     .consumers = is_clamp,
+     .rewrite = rewrite_by<move_to_activation, move>},
+    {.name = "TRANSPOSE past element-wise",
+     .picture = "TRANSPOSE -> F -> TRANSPOSE => F -> TRANSPOSE -> TRANSPOSE",
+     .producers = {TRANSPOSE},
+     .consumers = Trait::elementwise,
+     .rewrite = rewrite_by<move_to_transpose, move>},
+    {.name = "TRANSPOSE past reduction",
+     .picture = "TRANSPOSE -> SUM(axis kept) -> TRANSPOSE => SUM -> TRANSPOSE -> TRANSPOSE",
+     .producers = {TRANSPOSE},
+     .consumers = Trait::reduces,
+     .rewrite = rewrite_by<reduced_axes, pass_reduction>},
+    {.name = "TRANSPOSE past x * sigmoid(x)",
+     .picture = "TRANSPOSE -> (LOGISTIC, MUL) -> TRANSPOSE => (LOGISTIC, MUL) -> TRANSPOSE -> TRANSPOSE",
+     .producers = Trait::elementwise,
+     .consumers = Trait::elementwise,
+     .rewrite = rewrite_by<gate_of, move_gate>},
 };
 
 }  // namespace

@@ -6,32 +6,20 @@
 namespace octet {
 namespace {
 
-constexpr LinearForm kForms[] = {
-    {OpKind::CONV_2D, 0, 1, 2, 0, 3, false},             // weights [O, H, W, I/groups]
-    {OpKind::DEPTHWISE_CONV_2D, 0, 1, 2, 3, -1, false},  // [1, H, W, O]
-    {OpKind::TRANSPOSE_CONV, 2, 1, 3, 0, 3, true},       // [O, H, W, I]
-    {OpKind::FULLY_CONNECTED, 0, 1, 2, 0, 1, false},     // [O, I]
-    {OpKind::CONV_3D, 0, 1, 2, 4, 3, false},             // [D, H, W, I, O]
-    {OpKind::CONV_3D_TRANSPOSE, 2, 1, 3, 3, 4, true},    // [D, H, W, O, I]
-};
-
-bool is_pointwise(const Value& weights, int first_axis, int last_axis) {
-  return weights.shape.elements(first_axis, last_axis) == 1;
-}
-
 bool unpadded(const Node& n, const LinearForm& form, const Value& weights) {
-  if (n.kind == OpKind::FULLY_CONNECTED) return true;
   if (form.transposed) return false;
-  const bool is_3d = n.kind == OpKind::CONV_3D;
-  if (is_3d ? is_pointwise(weights, 0, 3) : is_pointwise(weights, 1, 3)) return true;
-  Padding p;
-  if (is_3d)
-    p = std::get<Conv3DAttrs>(n.attrs).padding;
-  else if (n.kind == OpKind::CONV_2D)
-    p = std::get<Conv2DAttrs>(n.attrs).padding;
-  else
-    p = std::get<DepthwiseConv2DAttrs>(n.attrs).padding;
-  return p.kind == Padding::Kind::valid;
+  int64_t taps = 1;
+  for (int axis = 0; axis < form.rank; ++axis)
+    if (axis != form.in_axis && axis != form.out_axis) taps *= weights.shape[axis];
+  if (taps == 1) return true;
+  return std::visit(
+      [](const auto& a) {
+        if constexpr (requires { a.padding; })
+          return a.padding.kind == Padding::Kind::valid;
+        else
+          return true;
+      },
+      n.attrs);
 }
 
 std::vector<float> to_float(const std::vector<double>& v) {
@@ -69,23 +57,20 @@ Status store(GraphEditor& ed, NodeId n, const LinearForm& form, const std::vecto
 
 }  // namespace
 
-const LinearForm* linear_form(OpKind kind) {
-  for (const LinearForm& f : kForms)
-    if (f.kind == kind) return &f;
-  return nullptr;
+bool is_linear(const OpSpec& spec) {
+  return spec.linear.has_value();
 }
 
 std::optional<LinearOp> LinearOp::of(const Graph& g, const Node& n) {
   LinearOp op;
-  op.form_ = linear_form(n.kind);
-  if (op.form_ == nullptr || n.outputs.size() != 1) return std::nullopt;
+  const OpSpec* spec = find_spec(n.kind);
+  if (spec == nullptr || !spec->linear || n.outputs.size() != 1) return std::nullopt;
+  op.form_ = &*spec->linear;
   const ValueId x = n.input(op.form_->x), w = n.input(op.form_->weights), b = n.input(op.form_->bias);
   if (x == kNoValue || w == kNoValue) return std::nullopt;
   op.weights_ = &g.value(w);
   if (!op.weights_->is_constant() || op.weights_->dtype != DType::float32) return std::nullopt;
-  const int rank = n.kind == OpKind::FULLY_CONNECTED                                  ? 2
-                   : n.kind == OpKind::CONV_3D || n.kind == OpKind::CONV_3D_TRANSPOSE ? 5
-                                                                                      : 4;
+  const int rank = op.form_->rank;
   const Shape& ws = op.weights_->shape;
   const Value& input = g.value(x);
   if (ws.rank() != rank || !input.has_rank || input.shape.rank() < 1) return std::nullopt;
@@ -103,7 +88,7 @@ std::optional<LinearOp> LinearOp::of(const Graph& g, const Node& n) {
     if (per_group < 1 || op.in_channels_ % per_group != 0) return std::nullopt;
     const int64_t groups = op.in_channels_ / per_group;
     if (groups < 1 || op.out_channels() % groups != 0) return std::nullopt;
-    if (groups != 1 && n.kind != OpKind::CONV_2D) return std::nullopt;
+    if (groups != 1 && !op.form_->grouped) return std::nullopt;
     op.outs_per_group_ = op.out_channels() / groups;
   } else {
     if (op.in_channels_ < 1 || op.out_channels() % op.in_channels_ != 0) return std::nullopt;

@@ -1,28 +1,18 @@
 // Operators that are linear in their input, with weights and bias: what a fusion must know to change them.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <vector>
 
 #include "graph/graph_editor.hpp"
+#include "kernels/op_spec.hpp"
 
 namespace octet {
 
-struct LinearForm {
-  OpKind kind;
-  size_t x, weights, bias;  // input slots; the bias may be absent
-  int out_axis;             // of the weights
-  int in_axis;              // of the weights; -1: depthwise, input channel = output channel / multiplier
-  bool transposed;          // outputs at the border see fewer inputs, whatever the padding
-};
-const LinearForm* linear_form(OpKind kind);
+bool is_linear(const OpSpec& spec);
 
-inline constexpr std::array kLinearKinds = {OpKind::CONV_2D,        OpKind::DEPTHWISE_CONV_2D,
-                                            OpKind::TRANSPOSE_CONV, OpKind::FULLY_CONNECTED,
-                                            OpKind::CONV_3D,        OpKind::CONV_3D_TRANSPOSE};
-
-// A node of those kinds whose weights (and bias, when present) are float32 constants.
+// A linear operator whose weights (and bias, when present) are float32 constants, with weights for every
+// input channel: not a FULLY_CONNECTED that takes several pixels at once.
 class LinearOp {
  public:
   static std::optional<LinearOp> of(const Graph& g, const Node& n);
@@ -30,8 +20,6 @@ class LinearOp {
   const LinearForm& form() const { return *form_; }
   int64_t out_channels() const { return weights_->shape[form_->out_axis]; }
   int64_t in_channels() const { return in_channels_; }
-  // FULLY_CONNECTED whose inputs are several pixels with all their channels.
-  bool flattens() const { return form_->in_axis == 1 && weights_->shape[1] != in_channels_; }
   const Value& weights() const { return *weights_; }
   const Value* bias() const { return bias_; }
   // Output and input channel of element `i` of the weights.

@@ -164,8 +164,10 @@ void turn_around(GraphEditor& ed, NodeId root, int64_t axis) {
 
 }  // namespace
 
-Result<FusionReport> recognize(Graph& g) {
-  GraphEditor ed(g);
+Result<FusionReport> recognize(Graph& g, NodeMarks* marks) {
+  NodeMarks own;
+  NodeMarks& all = marks != nullptr ? *marks : own;
+  GraphEditor ed(g, std::move(all));
   FusionReport report;
   for (const Builtin& rule : kBuiltins) {
     OCTET_ASSIGN(const Term formula, parse_formula(rule.formula));
@@ -184,16 +186,13 @@ Result<FusionReport> recognize(Graph& g) {
       ed.truncate_inputs(root, 0);
       for (NodeId part : m->nodes)
         if (part != root) ed.remove(part);
-      ed.edit(root).kind = n.kind;
-      ed.edit(root).attrs = n.attrs;
-      ed.edit(root).version = 1;
+      ed.become(root, n.kind, n.attrs);
       for (size_t slot = 0; slot < n.inputs.size(); ++slot)
         ed.set_input(root, slot, n.inputs[slot]);
       if (m->axes.size() == 1 && m->axes[0] != rank - 1) turn_around(ed, root, m->axes[0]);
     }
   }
-  ed.finish();
-  remove_dead(g);
+  all = ed.finish();
   return report;
 }
 

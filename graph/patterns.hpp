@@ -11,7 +11,7 @@ namespace octet {
 
 // Replace decompositions by the builtin they spell out (HARD_SWISH, GELU, SOFTMAX, LEAKY_RELU, PRELU,
 // L2_NORMALIZATION). Part of fuse().
-Result<FusionReport> recognize(Graph& g);
+Result<FusionReport> recognize(Graph& g, NodeMarks* marks = nullptr);
 
 // The formulas of the table, for the test that checks that each is well-formed.
 std::vector<std::string_view> pattern_formulas();

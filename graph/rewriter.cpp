@@ -12,10 +12,6 @@
 namespace octet {
 namespace {
 
-bool contains(std::span<const OpKind> kinds, OpKind k) {
-  return std::find(kinds.begin(), kinds.end(), k) != kinds.end();
-}
-
 // What every rewrite needs, so that no rule has to remember it.
 bool types_agree(const Rule& rule, const Site& s, bool pair) {
   if (rule.types == Rule::Types::free) return true;
@@ -24,25 +20,26 @@ bool types_agree(const Rule& rule, const Site& s, bool pair) {
   return !pair || s.between().dtype == out;
 }
 
-bool matches(const Rule& rule, const Site& s) {
+bool may_match(const Rule& rule, const Site& s) {
   const Node& consumer = s.consumer();
   if (consumer.outputs.empty() || consumer.outputs[0] == kNoValue) return false;
   if (consumer.outputs.size() != 1 && rule.outputs == Rule::Outputs::one) return false;
-  const bool pair = !rule.producers.empty();
+  const bool pair = rule.producers.given();
   if (pair) {
-    if (s.producer_id < 0 || !contains(rule.producers, s.producer().kind)) return false;
+    if (s.producer_id < 0 || !rule.producers.contains(s.producer().kind)) return false;
     const ValueId between = consumer.inputs[s.slot];
     if (s.producer().outputs.size() != 1 || s.between().is_variable) return false;
     if (rule.between == Rule::Between::exclusive && !s.ed.is_exclusive(between)) return false;
   }
-  return types_agree(rule, s, pair) && rule.when(s);
+  return types_agree(rule, s, pair);
 }
 
 class Engine {
  public:
-  Engine(Graph& g, const Keep& keep) : editor_(g), keep_(keep) {}
+  Engine(Graph& g, const Keep& keep, NodeMarks marks) : editor_(g, std::move(marks)), keep_(keep) {}
 
-  Result<FusionReport> run(std::span<const std::span<const Rule>> tables) {
+  // Leaves in `marks` those of the nodes that are left.
+  Result<FusionReport> run(std::span<const std::span<const Rule>> tables, NodeMarks& marks) {
     for (size_t i = 0; i < editor_.graph().nodes.size(); ++i)
       work_.insert(static_cast<NodeId>(i));
     // Every rule removes a node, moves one towards the inputs or marks it, so this ends; the limit is a
@@ -59,7 +56,7 @@ class Engine {
       work_.insert(n);
       if (--fuel == 0) return Status::internal("rewrite rules do not come to rest");
     }
-    editor_.finish();
+    marks = editor_.finish();
     return std::move(report_);
   }
 
@@ -68,20 +65,17 @@ class Engine {
     if (keep_ && keep_(editor_.graph(), n)) return false;
     for (std::span<const Rule> table : tables) {
       for (const Rule& rule : table) {
-        if (!rule.consumers.empty() && !contains(rule.consumers, editor_.node(n).kind)) continue;
-        const size_t slots = rule.producers.empty() ? 1 : editor_.node(n).inputs.size();
+        if (!rule.consumers.contains(editor_.node(n).kind)) continue;
+        const bool pair = rule.producers.given();
+        const size_t slots = pair ? editor_.node(n).inputs.size() : 1;
         for (size_t slot = 0; slot < slots; ++slot) {
-          const NodeId p = rule.producers.empty() ? -1 : editor_.producer(editor_.node(n).inputs[slot]);
-          Site site(editor_, p, n, slot);
-          if (!matches(rule, site)) continue;
-          std::string where = node_name(editor_.graph(), n);
-          if (p >= 0) where = node_name(editor_.graph(), p) + " + " + where;
-          // A rule may find out only while computing that it does not apply; it has changed nothing then.
-          if (Status s = rule.apply(site); s.code() == Code::declined)
-            continue;
-          else if (!s.ok())
-            return std::move(s).at(where).at(fmt::format("rule '{}'", rule.name));
-          report_.entries.push_back({std::string(rule.name), std::move(where)});
+          Site site(editor_, pair ? editor_.producer(editor_.node(n).inputs[slot]) : -1, n, slot);
+          if (!may_match(rule, site)) continue;
+          auto outcome = rule.rewrite(site);
+          if (!outcome || outcome->status.code() == Code::declined) continue;
+          if (!outcome->status.ok())
+            return std::move(outcome->status).at(outcome->where).at(fmt::format("rule '{}'", rule.name));
+          report_.entries.push_back({std::string(rule.name), std::move(outcome->where)});
           return true;
         }
       }
@@ -120,23 +114,29 @@ std::string FusionReport::to_string() const {
   return s;
 }
 
-Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep) {
-  OCTET_TRY(check_required(g));
-  Engine engine(g, keep);
-  OCTET_ASSIGN(FusionReport report, engine.run(tables));
-  remove_dead(g);
-  return report;
+std::string Site::name() const {
+  std::string name = node_name(graph(), consumer_id);
+  return producer_id < 0 ? name : node_name(graph(), producer_id) + " + " + name;
 }
 
-Result<FusionReport> fuse(Graph& g) {
+Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep,
+                             NodeMarks* marks) {
+  OCTET_TRY(check_required(g));
+  NodeMarks own;
+  NodeMarks& all = marks != nullptr ? *marks : own;
+  Engine engine(g, keep, std::move(all));
+  return engine.run(tables, all);
+}
+
+Result<FusionReport> fuse(Graph& g, NodeMarks* marks) {
   const std::array cleanup = {cleanup_rules(), sign_rules(), layout_rules()};
   const std::array tables = {cleanup_rules(), sign_rules(),    fusion_rules(),
                              branch_rules(),  padding_rules(), layout_rules()};
-  OCTET_ASSIGN(FusionReport report, rewrite(g, cleanup));
+  OCTET_ASSIGN(FusionReport report, rewrite(g, cleanup, {}, marks));
   // Before arithmetic is folded: its constants are how formulas are known.
-  OCTET_ASSIGN(const FusionReport recognized, recognize(g));
+  OCTET_ASSIGN(const FusionReport recognized, recognize(g, marks));
   report.append(recognized);
-  OCTET_ASSIGN(const FusionReport fused, rewrite(g, tables));
+  OCTET_ASSIGN(const FusionReport fused, rewrite(g, tables, {}, marks));
   report.append(fused);
   return report;
 }

@@ -26,7 +26,8 @@ struct FusionReport {
 
 // Before calibration and quantization: clean-up, fusions, look-through. The result can be written to a file,
 // except for fused activations that no format has a code for (Activation::clamp).
-Result<FusionReport> fuse(Graph& g);
+// Marks stay with their nodes.
+Result<FusionReport> fuse(Graph& g, NodeMarks* marks = nullptr);
 
 // Before execution, after shapes are known: also what no file can say (explicit padding inside operators).
 // Works on float and on integer graphs; integer results stay bit-exact.
@@ -36,6 +37,8 @@ Result<FusionReport> lower(Graph& g);
 using Keep = std::function<bool(const Graph&, NodeId)>;
 
 // The engine: asks the rules of `tables` about every site until none fires, then removes what is dead.
-Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep = {});
+// `marks` are those of the nodes before and, when it is done, of those that are left.
+Result<FusionReport> rewrite(Graph& g, std::span<const std::span<const Rule>> tables, const Keep& keep = {},
+                             NodeMarks* marks = nullptr);
 
 }  // namespace octet

@@ -1,41 +1,49 @@
 // A rewrite rule as one row of a table. The engine (rewriter.cpp) finds the sites, checks what every fusion
-// needs and keeps the graph consistent; a rule only says when it holds and what the arithmetic is.
+// needs and keeps the graph consistent; a rule only says what it matches and what becomes of the match.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "graph/graph_editor.hpp"
+#include "kernels/op_spec.hpp"
 
 namespace octet {
 
-class Site;
+// Which operators may stand at one end of a rule: those with a trait, those whose spec has a property, or a
+// few kinds that the rule is about. Any operator when nothing is given.
+class Operators {
+ public:
+  constexpr Operators() = default;
+  constexpr Operators(Trait t) : traits_(t), given_(true) {}  // NOLINT(google-explicit-constructor)
+  constexpr Operators(bool (*property)(const OpSpec&))
+      : property_(property), given_(true) {}  // NOLINT(google-explicit-constructor)
+  constexpr Operators(std::initializer_list<OpKind> kinds) : given_(true) {
+    for (OpKind k : kinds)
+      kinds_[count_++] = k;
+  }
+  constexpr bool given() const { return given_; }
+  bool contains(OpKind kind) const {
+    if (count_ > 0)
+      return std::find(kinds_.begin(), kinds_.begin() + count_, kind) != kinds_.begin() + count_;
+    if (property_ == nullptr && !traits_) return true;
+    const OpSpec* spec = find_spec(kind);
+    return spec != nullptr && (property_ != nullptr ? property_(*spec) : spec->traits.has(*traits_));
+  }
 
-struct Rule {
-  // What the engine demands of the site before it asks `when`.
-  enum class Types : uint8_t {
-    float32,  // the value between and the consumer's output are float32
-    any,      // they have the same type, whatever it is
-    free,     // not checked
-  };
-  // Who may read the value between producer and consumer.
-  enum class Between : uint8_t {
-    exclusive,  // the consumer alone, once; not a graph output: the value disappears
-    shared,     // anybody: the rule leaves the producer as it is
-  };
-
-  // How many outputs the consumer may have.
-  enum class Outputs : uint8_t { one, any };
-
-  std::string_view name;
-  std::string_view picture;           // "CONV_2D -> MUL(const) => CONV_2D"
-  std::span<const OpKind> producers;  // empty: the rule looks at the consumer alone
-  std::span<const OpKind> consumers;  // empty: any kind
-  bool (*when)(const Site&) = nullptr;
-  Status (*apply)(Site&) = nullptr;
-  Types types = Types::float32;
-  Between between = Between::exclusive;
-  Outputs outputs = Outputs::one;
+ private:
+  std::array<OpKind, 4> kinds_{};
+  ptrdiff_t count_ = 0;
+  bool (*property_)(const OpSpec&) = nullptr;
+  std::optional<Trait> traits_;
+  bool given_ = false;
 };
 
 // Where a rule may fire: consumer, and for pair rules the producer of its input `slot`.
@@ -53,10 +61,56 @@ class Site {
   const Value& output() const { return value(consumer().outputs[0]); }
   // The input of a binary operator that is not `slot`.
   ValueId other_input() const { return consumer().input(1 - slot); }
+  // The operators by name, for reports.
+  std::string name() const;
 
   GraphEditor& ed;
   NodeId producer_id, consumer_id;
   size_t slot;
+};
+
+// A rule at a site where it matched. `declined`: it found out only then that it does not apply, and has
+// changed nothing.
+struct Outcome {
+  std::string where;
+  Status status;
+};
+
+// `match` finds what the rule is about, once: a bool, or an optional with what `apply` is then given.
+template <auto match, auto apply>
+std::optional<Outcome> rewrite_by(Site& s) {
+  auto found = match(std::as_const(s));
+  if (!found) return std::nullopt;
+  std::string where = s.name();
+  if constexpr (std::is_same_v<decltype(found), bool>)
+    return Outcome{std::move(where), apply(s)};
+  else
+    return Outcome{std::move(where), apply(s, *found)};
+}
+
+struct Rule {
+  // What the engine demands of the site before it asks for a match.
+  enum class Types : uint8_t {
+    float32,  // the value between and the consumer's output are float32
+    any,      // they have the same type, whatever it is
+    free,     // not checked
+  };
+  // Who may read the value between producer and consumer.
+  enum class Between : uint8_t {
+    exclusive,  // the consumer alone, once; not a graph output: the value disappears
+    shared,     // anybody: the rule leaves the producer as it is
+  };
+  // How many outputs the consumer may have.
+  enum class Outputs : uint8_t { one, any };
+
+  std::string_view name;
+  std::string_view picture;  // "CONV_2D -> MUL(const) => CONV_2D"
+  Operators producers = {};  // when not given, the rule looks at the consumer alone
+  Operators consumers = {};
+  Types types = Types::float32;
+  Between between = Between::exclusive;
+  Outputs outputs = Outputs::one;
+  std::optional<Outcome> (*rewrite)(Site&) = nullptr;  // rewrite_by<match, apply>
 };
 
 // The tables, in the order in which they are asked.

@@ -1,21 +1,12 @@
-// Operators that do nothing because of a sign that is known, and twins that make the same thing: converters
-// spell out powers and norms as sign(x) * relu(abs(x)), in two layouts at once.
-#include <algorithm>
-#include <array>
+// Operators that do nothing because of a sign that is known: converters spell out powers and norms as
+// sign(x) * relu(abs(x)).
 #include <cmath>
 
 #include "graph/affine_op.hpp"
 #include "graph/rule.hpp"
-#include "graph/transpose_op.hpp"
 
 namespace octet {
 namespace {
-
-using enum OpKind;
-constexpr std::array kMagnitudes = {RELU, ABS};
-constexpr std::array kSign = {SIGN};
-constexpr std::array kSignRulesMul = {MUL};
-constexpr std::array kSignRulesTranspose = {TRANSPOSE};
 
 bool is_even_power(const Graph& g, const Node& n) {
   const auto e = n.inputs.size() == 2 ? scalar_of(g.value(n.inputs[1])) : std::nullopt;
@@ -27,39 +18,14 @@ bool is_nonnegative(const GraphEditor& ed, ValueId v, int depth = 8) {
   const NodeId p = ed.producer(v);
   if (p < 0 || depth == 0) return false;
   const Node& n = ed.node(p);
-  if (const Activation* act = activation_of(n.attrs))
-    if (act->kind == Activation::Kind::relu || act->kind == Activation::Kind::relu6) return true;
-  switch (n.kind) {
-    case RELU:
-    case RELU6:
-    case RELU_0_TO_1:
-    case ABS:
-    case SQUARE:
-    case SQUARED_DIFFERENCE:
-    case SQRT:
-    case EXP:
-    case LOGISTIC:
-    case SOFTMAX: return true;
-    case POW: return is_even_power(ed.graph(), n) || is_nonnegative(ed, n.inputs[0], depth - 1);
-    // What only moves, averages or adds up.
-    case RESHAPE:
-    case SQUEEZE:
-    case EXPAND_DIMS:
-    case TRANSPOSE:
-    case SLICE:
-    case STRIDED_SLICE:
-    case PAD:
-    case AVERAGE_POOL_2D:
-    case MAX_POOL_2D:
-    case MEAN:
-    case SUM:
-    case REDUCE_MAX:
-    case REDUCE_MIN: {
-      const Activation* act = activation_of(n.attrs);
-      return (act == nullptr || act->none()) && is_nonnegative(ed, n.inputs[0], depth - 1);
-    }
-    default: return false;
-  }
+  const Activation* act = activation_of(n.attrs);
+  if (act != nullptr && !act->none())
+    return act->kind == Activation::Kind::relu || act->kind == Activation::Kind::relu6;
+  if (has_trait(n.kind, Trait::nonnegative)) return true;
+  // f(0) = 0, and what is above gives no less.
+  const bool keeps_sign = has_trait(n.kind, Trait::homogeneous) && has_trait(n.kind, Trait::monotone);
+  if (n.kind == OpKind::POW && is_even_power(ed.graph(), n)) return true;
+  return (keeps_sign || n.kind == OpKind::POW) && is_nonnegative(ed, n.inputs[0], depth - 1);
 }
 
 bool is_needless(const Site& s) {
@@ -78,7 +44,7 @@ bool is_sign_of(const Site& s) {
     return false;
   if (other == x) return is_nonnegative(s.ed, x) && s.ed.can_bypass(s.consumer_id, 1 - s.slot);
   const NodeId p = s.ed.producer(other);
-  return p >= 0 && s.ed.node(p).kind == ABS && s.ed.node(p).inputs[0] == x &&
+  return p >= 0 && s.ed.node(p).kind == OpKind::ABS && s.ed.node(p).inputs[0] == x &&
          !s.ed.is_graph_output(s.consumer().outputs[0]);
 }
 Status take_signed(Site& s) {
@@ -88,38 +54,16 @@ Status take_signed(Site& s) {
   return {};
 }
 
-// An earlier TRANSPOSE of the same value in the same way; -1: none.
-NodeId twin_of(const Site& s) {
-  const auto p = permutation_of(s.graph(), s.consumer());
-  if (!p) return -1;
-  for (NodeId n : s.ed.consumers(s.consumer().inputs[0]))
-    if (n < s.consumer_id && s.ed.node(n).kind == TRANSPOSE &&
-        s.ed.node(n).inputs[0] == s.consumer().inputs[0] && permutation_of(s.graph(), s.ed.node(n)) == p &&
-        s.value(s.ed.node(n).outputs[0]).quant == s.output().quant)
-      return n;
-  return -1;
-}
-bool has_twin(const Site& s) {
-  return twin_of(s) >= 0 && !s.ed.is_graph_output(s.consumer().outputs[0]);
-}
-Status read_twin(Site& s) {
-  const NodeId twin = twin_of(s);
-  s.ed.add_origins(twin, s.consumer_id);
-  s.ed.replace_reads(s.consumer().outputs[0], s.ed.node(twin).outputs[0]);
-  s.ed.remove(s.consumer_id);
-  return {};
-}
-
 constexpr Rule kSignRules[] = {
-    {"drop RELU, ABS", "RELU|ABS(x >= 0) =>", {}, kMagnitudes, is_needless, skip},
-    {"sign times magnitude", "SIGN(x) -> MUL(|x|) => x", kSign, kSignRulesMul, is_sign_of, take_signed},
-    {"the same TRANSPOSE twice",
-     "TRANSPOSE, TRANSPOSE => TRANSPOSE",
-     {},
-     kSignRulesTranspose,
-     has_twin,
-     read_twin,
-     Rule::Types::any},
+    {.name = "drop RELU, ABS",
+     .picture = "RELU|ABS(x >= 0) =>",
+     .consumers = {OpKind::RELU, OpKind::ABS},
+     .rewrite = rewrite_by<is_needless, skip>},
+    {.name = "sign times magnitude",
+     .picture = "SIGN(x) -> MUL(|x|) => x",
+     .producers = {OpKind::SIGN},
+     .consumers = {OpKind::MUL},
+     .rewrite = rewrite_by<is_sign_of, take_signed>},
 };
 
 }  // namespace

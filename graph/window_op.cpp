@@ -5,6 +5,7 @@
 
 #include "graph/affine_op.hpp"
 #include "kernels/infer.hpp"
+#include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
 #include "schema/core/int_range.hpp"
 
@@ -56,52 +57,32 @@ std::optional<PadOp> pad_op(const Graph& g, const Node& n) {
 }
 
 std::optional<WindowOp> window_op(const Graph& g, const Node& n) {
+  const OpSpec* spec = find_spec(n.kind);
+  if (spec == nullptr || !spec->traits.has(Trait::windowed)) return std::nullopt;
   WindowOp w;
-  auto planar = [&](const auto& a) {
-    w.stride = {a.stride_h, a.stride_w, 1};
-    w.padding = a.padding;
-  };
-  auto filter = [&](int axis) -> const Shape* {
-    const ValueId v = n.input(1);
-    if (v == kNoValue || g.value(v).shape.rank() != w.axes + 2) return nullptr;
-    const Shape& s = g.value(v).shape;
-    for (int i = 0; i < w.axes; ++i)
-      w.filter[static_cast<size_t>(i)] = s[axis + i];
-    return &s;
-  };
-  switch (n.kind) {
-    case OpKind::CONV_2D: {
-      const auto& a = std::get<Conv2DAttrs>(n.attrs);
-      planar(a);
-      w.dilation = {a.dilation_h, a.dilation_w, 1};
-      if (filter(1) == nullptr) return std::nullopt;
-      return w;
-    }
-    case OpKind::DEPTHWISE_CONV_2D: {
-      const auto& a = std::get<DepthwiseConv2DAttrs>(n.attrs);
-      planar(a);
-      w.dilation = {a.dilation_h, a.dilation_w, 1};
-      if (filter(1) == nullptr) return std::nullopt;
-      return w;
-    }
-    case OpKind::CONV_3D: {
-      const auto& a = std::get<Conv3DAttrs>(n.attrs);
-      w.axes = 3;
-      w.stride = {a.stride_d, a.stride_h, a.stride_w};
-      w.dilation = {a.dilation_d, a.dilation_h, a.dilation_w};
-      w.padding = a.padding;
-      if (filter(0) == nullptr) return std::nullopt;
-      return w;
-    }
-    case OpKind::MAX_POOL_2D:
-    case OpKind::AVERAGE_POOL_2D: {
-      const auto& a = std::get<Pool2DAttrs>(n.attrs);
-      planar(a);
-      w.filter = {a.filter_h, a.filter_w, 1};
-      return w;
-    }
-    default: return std::nullopt;
-  }
+  std::visit(
+      [&](const auto& a) {
+        if constexpr (requires { a.padding; }) w.padding = a.padding;
+        if constexpr (requires { a.stride_d; }) {
+          w.axes = 3;
+          w.stride = {a.stride_d, a.stride_h, a.stride_w};
+          w.dilation = {a.dilation_d, a.dilation_h, a.dilation_w};
+        } else if constexpr (requires { a.stride_h; }) {
+          w.stride = {a.stride_h, a.stride_w, 1};
+          if constexpr (requires { a.dilation_h; }) w.dilation = {a.dilation_h, a.dilation_w, 1};
+          if constexpr (requires { a.filter_h; }) w.filter = {a.filter_h, a.filter_w, 1};
+        }
+      },
+      n.attrs);
+  if (!spec->linear) return w;
+  const LinearForm& form = *spec->linear;
+  const ValueId weights = n.input(form.weights);
+  if (weights == kNoValue || g.value(weights).shape.rank() != form.rank) return std::nullopt;
+  // The window's axes lie together; that of output channels is in front of them or behind.
+  const int first = form.out_axis == 0 || form.in_axis < 0 ? 1 : 0;
+  for (int i = 0; i < w.axes; ++i)
+    w.filter[static_cast<size_t>(i)] = g.value(weights).shape[first + i];
+  return w;
 }
 
 bool pads_only_window_axes(const PadOp& pad, const WindowOp& window) {

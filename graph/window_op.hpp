@@ -19,7 +19,7 @@ struct PadOp {
 };
 std::optional<PadOp> pad_op(const Graph& g, const Node& n);
 
-// CONV_2D, DEPTHWISE_CONV_2D, CONV_3D or a 2-D pooling: extents along axes 1.. of the input.
+// A convolution or a pooling: extents along axes 1.. of the input.
 struct WindowOp {
   int axes = 2;
   std::array<int32_t, 3> filter{1, 1, 1}, stride{1, 1, 1}, dilation{1, 1, 1};

@@ -266,19 +266,20 @@ Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe) {
   OCTET_TRY(refuse_quantized(source.main()));
   auto model = std::make_shared<ModelData>(source);
   FusionReport report;
+  NodeMarks int16_activations;
   const bool integer = is_integer(recipe.scheme);
   if (integer) {
     auto keep = [&](const Graph& graph, NodeId n) {
       return !is_integer(choice_for(recipe, graph, n).scheme);
     };
-    OCTET_ASSIGN(report, unroll(*model, keep));
+    OCTET_ASSIGN(report, unroll(*model, keep, int16_activations));
   }
   Graph& g = model->main();
   if (integer) widen_hybrid_weights(g);
-  OCTET_ASSIGN(const FusionReport fused, fuse(g));
+  OCTET_ASSIGN(const FusionReport fused, fuse(g, &int16_activations));
   report.append(fused);
   if (integer) {
-    OCTET_ASSIGN(const FusionReport channels, round_once(g));
+    OCTET_ASSIGN(const FusionReport channels, round_once(g, int16_activations));
     report.append(channels);
   }
   bool equalized_graph = false;
@@ -308,6 +309,7 @@ Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe) {
   prepared.fusions = report.counts();
   prepared.fusion_text = report.to_string();
   prepared.model = std::move(model);
+  prepared.int16_activations = std::move(int16_activations);
   return prepared;
 }
 

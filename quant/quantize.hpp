@@ -24,6 +24,7 @@ struct PreparedModel {
   bool equalized = false;   // weights were rescaled between layers
   int64_t input_bytes = 0;  // of the source model's file
   std::shared_ptr<const ModelData> model;
+  NodeMarks int16_activations;  // operators of its main graph that 8 bits are too coarse for
   // What results are measured against, where `model` computes the same on some data only; null: `model`.
   std::shared_ptr<const ModelData> reference;
   std::map<std::string, int> fusions;  // rule -> how often it fired

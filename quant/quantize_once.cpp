@@ -31,7 +31,7 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration
                                 const WeightMoments* moments) {
   const Graph& g = prepared.model->main();
   for (;;) {
-    OCTET_ASSIGN(Assignment a, assign(g, calibration, recipe, forced));
+    OCTET_ASSIGN(Assignment a, assign(g, calibration, recipe, forced, prepared.int16_activations));
     OCTET_ASSIGN(Materialized m, materialize(g, a, recipe.io));
     if (std::vector<Forced> refused = find_refused(m, a); !refused.empty()) {
       // Each round moves at least one more node from int16 to int8 or from there to float, so this ends.

@@ -36,8 +36,13 @@ std::string oddities_text(const Oddities& odd) {
 class Assigner {
  public:
   Assigner(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-           const std::vector<Forced>& forced)
-      : g_(g), uses_(uses_of(g)), recipe_(recipe), groups_(g.values.size()) {
+           const std::vector<Forced>& forced, NodeMarks int16_activations)
+      : g_(g),
+        uses_(uses_of(g)),
+        recipe_(recipe),
+        int16_activations_(std::move(int16_activations)),
+        groups_(g.values.size()) {
+    int16_activations_.resize(g.nodes.size(), 0);
     a_.nodes.resize(g.nodes.size());
     a_.values.resize(g.values.size());
     a_.types.assign(g.values.size(), DType::int8);
@@ -109,12 +114,12 @@ class Assigner {
     const bool raised = forced != nullptr && forced->type == DType::int16;
     const OperatorChoice choice = choice_for(recipe_, g_, n);
     const bool asked = choice.scheme == Scheme::int16x8;
-    const bool wide = op.wide && recipe_.wide && !choice.has_scheme;
-    if (f.kind != NodeForm::Kind::integer || !(asked || raised || wide)) return;
+    const bool marked = int16_activations_[static_cast<size_t>(n)] != 0 && recipe_.wide && !choice.has_scheme;
+    if (f.kind != NodeForm::Kind::integer || !(asked || raised || marked)) return;
     std::string why = why_int8(n);
     if (why.empty()) f.type = DType::int16;
     if (asked) f.reason = std::move(why);
-    if (raised && f.type == DType::int16 && !asked && !wide) f.reason = forced->reason;
+    if (raised && f.type == DType::int16 && !asked && !marked) f.reason = forced->reason;
   }
 
   // Why an operator's activations are int8 although 16 bits are wanted.
@@ -448,6 +453,7 @@ class Assigner {
   const Graph& g_;
   Uses uses_;
   const Recipe& recipe_;
+  NodeMarks int16_activations_;
   Groups groups_;
   Assignment a_;
   std::vector<const Forced*> forced_;  // per node; most are null
@@ -458,11 +464,11 @@ class Assigner {
 }  // namespace
 
 Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-                          const std::vector<Forced>& forced) {
+                          const std::vector<Forced>& forced, const NodeMarks& int16_activations) {
   for (const Forced& f : forced)
     if (f.node < 0 || static_cast<size_t>(f.node) >= g.nodes.size())
       return Status::invalid(fmt::format("there is no operator {} to force", f.node));
-  return Assigner(g, calibration, recipe, forced).run();
+  return Assigner(g, calibration, recipe, forced, int16_activations).run();
 }
 
 }  // namespace octet

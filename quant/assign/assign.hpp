@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/graph_editor.hpp"
 #include "quant/recipe.hpp"
 #include "quant/statistics/calibration.hpp"
 #include "schema/ir/graph.hpp"
@@ -50,7 +51,8 @@ struct Forced {
   std::string reason;
 };
 
+// `int16_activations`: the operators that round_once() found to need them; a recipe may say otherwise.
 Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-                          const std::vector<Forced>& forced = {});
+                          const std::vector<Forced>& forced = {}, const NodeMarks& int16_activations = {});
 
 }  // namespace octet

@@ -222,7 +222,8 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
                                                       const Calibration& calibration, const Recipe& recipe,
                                                       const QuantizeOptions& options) {
-  OCTET_ASSIGN(const Assignment a, assign(prepared.model->main(), calibration, recipe, options.forced));
+  OCTET_ASSIGN(const Assignment a, assign(prepared.model->main(), calibration, recipe, options.forced,
+                                          prepared.int16_activations));
   return rank_activations(prepared, a, recipe, options);
 }
 

@@ -63,20 +63,15 @@ bool follow(const GraphEditor& ed, const ChannelSpace::Place& place, NodeId c, C
   const Graph& g = ed.graph();
   const Node& n = ed.node(c);
   if (const auto reader = LinearOp::of(g, n)) {
-    if (n.inputs[reader->form().x] != place.value || reader->flattens() ||
-        reader->in_channels() != last_extent(g, place.value) || !owns_weights(ed, *reader, n))
+    if (n.inputs[reader->form().x] != place.value || reader->in_channels() != last_extent(g, place.value) ||
+        !owns_weights(ed, *reader, n))
       return false;
     space.readers.push_back({c, place.first});
     return true;
   }
   if (n.outputs.size() != 1) return false;
   if (n.kind == OpKind::CONCATENATION) return follow_concatenation(g, place, n, space);
-  // Channels stay where they are: padding may move them, and an alpha that is the value itself makes squares.
-  const Value &from = g.value(place.value), &to = g.value(n.outputs[0]);
-  if (!is_homogeneous(n) || n.inputs[0] != place.value ||
-      std::count(n.inputs.begin(), n.inputs.end(), place.value) != 1 ||
-      last_extent(g, n.outputs[0]) != last_extent(g, place.value) || to.shape.rank() != from.shape.rank())
-    return false;
+  if (!keeps_factors(g, n, place.value)) return false;
   space.places.push_back({n.outputs[0], place.first});
   return true;
 }
@@ -93,11 +88,11 @@ std::optional<ChannelSpace> space_of(const GraphEditor& ed, NodeId producer) {
     const bool clamps = act->kind != Activation::Kind::tanh && act->kind != Activation::Kind::sign_bit;
     if (!clamps || space.bounds.lo > 0 || space.bounds.hi < 0) return std::nullopt;
   }
-  constexpr size_t kMostPlaces = 256;  // concatenations of concatenations multiply them
+  constexpr size_t kMaxPlaces = 256;  // concatenations of concatenations multiply them
   space.places.push_back({p.outputs[0], 0});
   for (size_t i = 0; i < space.places.size(); ++i) {
     const ChannelSpace::Place place = space.places[i];
-    if (ed.is_graph_output(place.value) || space.places.size() > kMostPlaces) return std::nullopt;
+    if (ed.is_graph_output(place.value) || space.places.size() > kMaxPlaces) return std::nullopt;
     const std::vector<NodeId>& all = ed.consumers(place.value);
     for (NodeId c : std::set<NodeId>(all.begin(), all.end()))
       if (!follow(ed, place, c, space)) return std::nullopt;
@@ -164,7 +159,7 @@ double reach(const ChannelStats& s, const RealRange& bounds, double greatest) {
 std::vector<int8_t> exponents_for(const ChannelSpace& space, const std::vector<ChannelStats>& stats,
                                   double share) {
   // A channel that the data hardly showed may hold more elsewhere.
-  constexpr double kMostOctaves = 3;
+  constexpr double kMaxOctaves = 3;
   double greatest = 0;
   for (const ChannelStats& s : stats)
     greatest = std::max(greatest, s.range());
@@ -173,16 +168,16 @@ std::vector<int8_t> exponents_for(const ChannelSpace& space, const std::vector<C
     const double r = reach(stats[c], space.bounds, greatest);
     if (!(r > 0 && r < 1)) continue;
     // Rounded up: where there are bounds, nothing seen is cut off.
-    e[c] = static_cast<int8_t>(std::ceil(share * kExponentSteps * std::max(std::log2(r), -kMostOctaves)));
+    e[c] = static_cast<int8_t>(std::ceil(share * kExponentSteps * std::max(std::log2(r), -kMaxOctaves)));
   }
   return e;
 }
 
 std::vector<int8_t> best_exponents(const Graph& g, const ChannelSpace& space,
                                    const std::vector<ChannelStats>& stats) {
-  constexpr double kLeastGain = 0.1;  // of the noise
+  constexpr double kMinGain = 0.1;  // of the noise
   std::vector<int8_t> best(stats.size(), 0);
-  double least = (1 - kLeastGain) * expected_noise(g, space, stats, powers(best, 1));
+  double least = (1 - kMinGain) * expected_noise(g, space, stats, powers(best, 1));
   for (const double share : {0.25, 0.5, 0.75, 1.0}) {
     auto e = exponents_for(space, stats, share);
     const double noise = expected_noise(g, space, stats, powers(e, 1));
@@ -261,7 +256,6 @@ ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics,
     changed.entries.push_back({"balance", node_name(g, producer)});
   }
   ed.finish();
-  remove_dead(balanced);
   g = std::move(balanced);
   report.append(changed);
   return exponents;

@@ -1,9 +1,9 @@
-// Balanced channels: activations rescaled by what they hold on data, so that every channel of a tensor uses
-// the tensor's 8 bits; the operators that read it make that good in their weights, which have a scale per
-// output channel where the tensor has only one. The idea of cross-layer equalization with activations in the
-// place of weights. Xiao, Lin, Seznec, Wu, Demouth, Han: SmoothQuant, ICML 2023, moves difficulty from
-// activations to weights in the same way, by a fixed share; here each tensor takes the share with the least
-// expected noise.
+// Balanced channels (the literature: migration of scales from activations to weights): activations rescaled
+// by what they hold on data, so that every channel of a tensor uses the tensor's 8 bits; the operators that
+// read it make that good in their weights, which have a scale per output channel where the tensor has only
+// one. The idea of cross-layer equalization with activations in the place of weights. Xiao, Lin, Seznec, Wu,
+// Demouth, Han: SmoothQuant, ICML 2023, moves difficulty from activations to weights in the same way, by a
+// fixed share; here each tensor takes the share with the least expected noise.
 #pragma once
 
 #include <cstdint>

@@ -3,10 +3,7 @@
 // weights are exact in 8 bits with a scale of their own, its bias has 32, and the result is rounded once; as
 // MUL and ADD the constants would share one scale each and the value between them would be rounded as well.
 // A quotient that is rounded down is one operator as well: a step to the wrong side would cost a whole unit.
-// What can't round once and is fed its own result, divides everything else, or is a picture that a network
-// only corrects, rounds to 16 bits.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -20,13 +17,6 @@ namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kAverage = {AVERAGE_POOL_2D};
-constexpr std::array kDiv = {DIV};
-constexpr std::array kFloor = {FLOOR};
-constexpr std::array kScales = {MUL, DIV};
-constexpr std::array kShifts = {ADD, SUB};
-constexpr std::array kArithmetic = {MUL, DIV, ADD, SUB};
-
 // y = scale * x + shift, one number of each per slice of x along `axis`.
 struct ChannelAffine {
   ValueId x = kNoValue;
@@ -75,7 +65,7 @@ bool has_form(const Value& x, int axis) {
 
 void emit(Site& s, const ChannelAffine& a, Activation act) {
   Emitter e(s);
-  if (s.consumer().wide) e.widen();
+  if (s.ed.is_marked(s.consumer_id)) e.mark();
   const Shape shape = s.value(a.x).shape;
   const int rank = shape.rank();
   const int32_t channels = shape[a.axis];
@@ -158,11 +148,7 @@ std::optional<ChannelAffine> pair_of(const Site& s) {
   }
   return finite(a) ? std::optional(a) : std::nullopt;
 }
-bool is_pair(const Site& s) {
-  return pair_of(s).has_value();
-}
-Status merge_pair(Site& s) {
-  const ChannelAffine a = *pair_of(s);
+Status merge_pair(Site& s, const ChannelAffine& a) {
   const Activation act = *activation_of(s.consumer().attrs);
   s.ed.add_origins(s.consumer_id, s.producer_id);
   const NodeId producer = s.producer_id;
@@ -173,12 +159,13 @@ Status merge_pair(Site& s) {
 
 // --- one of them alone ---
 
-bool is_alone(const Site& s) {
-  const auto a = channel_affine(s.graph(), s.consumer());
-  return a && a->axis >= 0 && finite(*a) && has_form(s.value(a->x), a->axis);
+std::optional<ChannelAffine> alone(const Site& s) {
+  auto a = channel_affine(s.graph(), s.consumer());
+  return a && a->axis >= 0 && finite(*a) && has_form(s.value(a->x), a->axis) ? a : std::nullopt;
 }
-Status replace(Site& s) {
-  emit(s, *channel_affine(s.graph(), s.consumer()), *activation_of(s.consumer().attrs));
+Status replace(Site& s, const ChannelAffine& a) {
+  const Activation act = *activation_of(s.consumer().attrs);
+  emit(s, a, act);
   return {};
 }
 
@@ -186,18 +173,18 @@ Status replace(Site& s) {
 
 // Averages share the input's scale, which is too coarse for them as a rule; the window's weights can hold the
 // factor as well.
-bool is_scaled_average(const Site& s) {
+std::optional<ChannelAffine> scaled_average(const Site& s) {
   const auto& pool = std::get<Pool2DAttrs>(s.producer().attrs);
-  const auto a = channel_affine(s.graph(), s.consumer());
-  constexpr int64_t kMostTaps = 64;  // a depthwise convolution of a large window is slow
-  return pool.act.none() && pool.padding.kind == Padding::Kind::valid && a && finite(*a) &&
-         a->x == s.consumer().inputs[s.slot] && (a->axis < 0 || a->axis == 3) &&
-         std::all_of(a->shift.begin(), a->shift.end(), [](double v) { return v == 0; }) &&
-         int64_t{pool.filter_h} * pool.filter_w <= kMostTaps;
+  auto a = channel_affine(s.graph(), s.consumer());
+  constexpr int64_t kMaxTaps = 64;  // a depthwise convolution of a large window is slow
+  const bool fits = pool.act.none() && pool.padding.kind == Padding::Kind::valid && a && finite(*a) &&
+                    a->x == s.consumer().inputs[s.slot] && (a->axis < 0 || a->axis == 3) &&
+                    std::all_of(a->shift.begin(), a->shift.end(), [](double v) { return v == 0; }) &&
+                    int64_t{pool.filter_h} * pool.filter_w <= kMaxTaps;
+  return fits ? a : std::nullopt;
 }
-Status average_by_weights(Site& s) {
+Status average_by_weights(Site& s, const ChannelAffine& a) {
   const auto pool = std::get<Pool2DAttrs>(s.producer().attrs);
-  const ChannelAffine a = *channel_affine(s.graph(), s.consumer());
   const ValueId x = s.producer().inputs[0], y = s.consumer().outputs[0];
   const int32_t channels = s.output().shape[3];
   DepthwiseConv2DAttrs attrs;
@@ -229,30 +216,36 @@ bool is_plain_quotient(const Site& s) {
 }
 Status divide_down(Site& s) {
   const NodeId n = s.ed.absorb(s.producer_id, s.consumer_id);
-  s.ed.edit(n).kind = FLOOR_DIV;
-  s.ed.edit(n).attrs = NoAttrs{};
-  s.ed.edit(n).version = 1;
+  s.ed.become(n, FLOOR_DIV, NoAttrs{});
   return {};
 }
 
-constexpr Rule kRules[] = {
-    {"average, then scale", "AVERAGE_POOL_2D(valid) -> MUL|DIV(const) => DEPTHWISE_CONV_2D", kAverage,
-     kScales, is_scaled_average, average_by_weights},
-    {"floor of a quotient", "DIV -> FLOOR => FLOOR_DIV", kDiv, kFloor, is_plain_quotient, divide_down},
-    {"batch norm", "MUL|DIV(const) -> ADD|SUB(const) => DEPTHWISE_CONV_2D", kScales, kShifts, is_pair,
-     merge_pair},
-    {"per-channel constant",
-     "MUL|DIV|ADD|SUB(const per channel) => DEPTHWISE_CONV_2D",
-     {},
-     kArithmetic,
-     is_alone,
-     replace},
+constexpr Rule kChannelRules[] = {
+    {.name = "average, then scale",
+     .picture = "AVERAGE_POOL_2D(valid) -> MUL|DIV(const) => DEPTHWISE_CONV_2D",
+     .producers = {AVERAGE_POOL_2D},
+     .consumers = Trait::scales,
+     .rewrite = rewrite_by<scaled_average, average_by_weights>},
+    {.name = "floor of a quotient",
+     .picture = "DIV -> FLOOR => FLOOR_DIV",
+     .producers = {DIV},
+     .consumers = {FLOOR},
+     .rewrite = rewrite_by<is_plain_quotient, divide_down>},
+    {.name = "batch norm",
+     .picture = "MUL|DIV(const) -> ADD|SUB(const) => DEPTHWISE_CONV_2D",
+     .producers = Trait::scales,
+     .consumers = Trait::shifts,
+     .rewrite = rewrite_by<pair_of, merge_pair>},
+    {.name = "per-channel constant",
+     .picture = "MUL|DIV|ADD|SUB(const per channel) => DEPTHWISE_CONV_2D",
+     .consumers = is_affine,
+     .rewrite = rewrite_by<alone, replace>},
 };
 
 }  // namespace
 
 std::span<const Rule> channel_rules() {
-  return kRules;
+  return kChannelRules;
 }
 
 }  // namespace octet

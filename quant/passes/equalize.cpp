@@ -6,6 +6,7 @@
 #include <map>
 
 #include "graph/linear_op.hpp"
+#include "kernels/op_spec.hpp"
 
 namespace octet {
 namespace {
@@ -26,11 +27,11 @@ std::vector<Pair> find_pairs(GraphEditor& ed) {
       const NodeId next = ed.consumers(v)[0];
       const Node& n = ed.node(next);
       if (const auto b = LinearOp::of(ed.graph(), n)) {
-        if (n.inputs[b->form().x] == v && !b->flattens() && b->in_channels() == a->out_channels())
+        if (n.inputs[b->form().x] == v && b->in_channels() == a->out_channels())
           pairs.push_back({first, next});
         break;
       }
-      if (!is_homogeneous(n) || n.inputs[0] != v || n.outputs.size() != 1) break;
+      if (!keeps_factors(ed.graph(), n, v)) break;
       v = n.outputs[0];
     }
   }
@@ -62,12 +63,12 @@ struct Scaled {
 // The factors of one step, equation (11) of the paper: after it both ranges are sqrt(r1 r2).
 std::vector<double> factors(const Scaled& first, const Scaled& second) {
   // Beyond these a channel is as good as dead: its factor would only blow up rounding errors.
-  constexpr double kLeast = 1e-4, kMost = 1e4;
+  constexpr double kMin = 1e-4, kMax = 1e4;
   const std::vector<double> r1 = first.ranges(true), r2 = second.ranges(false);
   std::vector<double> s(r1.size(), 1.0);
   for (size_t i = 0; i < s.size(); ++i)
     if (r1[i] > 0 && r2[i] > 0 && std::isfinite(r1[i]) && std::isfinite(r2[i]))
-      s[i] = std::clamp(std::sqrt(r1[i] * r2[i]) / r2[i], kLeast, kMost);
+      s[i] = std::clamp(std::sqrt(r1[i] * r2[i]) / r2[i], kMin, kMax);
   return s;
 }
 
@@ -83,18 +84,17 @@ bool commutes_with_factors(const Activation* act) {
   return act == nullptr || act->none() || act->kind == Activation::Kind::relu;
 }
 
-bool is_homogeneous(const Node& n) {
-  switch (n.kind) {
-    case OpKind::RELU:
-    case OpKind::LEAKY_RELU:
-    case OpKind::PRELU:
-    case OpKind::PAD:
-    case OpKind::MAX_POOL_2D:
-    case OpKind::AVERAGE_POOL_2D:
-    case OpKind::RESIZE_BILINEAR:
-    case OpKind::RESIZE_NEAREST_NEIGHBOR: return commutes_with_factors(activation_of(n.attrs));
-    default: return false;
-  }
+bool keeps_factors(const Graph& g, const Node& n, ValueId x) {
+  if (!has_trait(n.kind, Trait::homogeneous) || !has_trait(n.kind, Trait::channelwise) ||
+      !commutes_with_factors(activation_of(n.attrs)) || n.outputs.size() != 1 || n.inputs[0] != x)
+    return false;
+  const auto is_fixed = [&](ValueId v) {
+    return v == kNoValue || g.value(v).is_constant() || !is_float(g.value(v).dtype);
+  };
+  if (!std::all_of(n.inputs.begin() + 1, n.inputs.end(), is_fixed)) return false;
+  const Value &from = g.value(x), &to = g.value(n.outputs[0]);
+  return from.has_rank && to.has_rank && from.shape.rank() > 0 && from.shape.rank() == to.shape.rank() &&
+         from.shape[-1] == to.shape[-1];
 }
 
 Status equalize(Graph& g, FusionReport& report) {
@@ -144,7 +144,6 @@ Status equalize(Graph& g, FusionReport& report) {
         {"equalize", fmt::format("{} + {}", node_name(g, pairs[p].first), node_name(g, pairs[p].second))});
   }
   ed.finish();
-  remove_dead(g);
   return {};
 }
 

@@ -10,9 +10,9 @@ namespace octet {
 
 // act(s x) = s act(x) for s > 0; null is no activation.
 bool commutes_with_factors(const Activation* act);
-// f(s x) = s f(x) for s > 0 in each channel of the last axis, which stays the last axis; x is the first input
-// alone. PAD may pad that axis, too.
-bool is_homogeneous(const Node& n);
+// A positive factor on a channel (last axis) of x comes out of `n` as it went in, on the same channel; all
+// that `n` reads besides is constant.
+bool keeps_factors(const Graph& g, const Node& n, ValueId x);
 
 // Rescale every pair that allows it (ReLU or nothing between, one consumer) until the scales settle. One
 // report entry per pair that changed.

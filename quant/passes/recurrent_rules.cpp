@@ -4,10 +4,10 @@
 // RNN, UNIDIRECTIONAL_SEQUENCE_RNN and BIDIRECTIONAL_SEQUENCE_RNN are unrolled: h = act(W x + R h + b) is a
 // FULLY_CONNECTED over all steps at once and one per step, ADD and TANH. No operator of the formats computes
 // it in integers for a whole sequence, so a graph that other readers can run has a node for every step;
-// beyond kMostSteps that is no longer sensible and the operator stays as it is, in float. The state between
+// beyond kMaxSteps that is no longer sensible and the operator stays as it is, in float. The state between
 // runs becomes a resource variable (VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE), because the steps that need
-// it are no longer one operator; unroll() sees to its initial zeros. The steps are wide: a state rounded to 8
-// bits in every step would gather error, as the cell of an LSTM would.
+// it are no longer one operator; unroll() sees to its initial zeros. The steps are marked for 16-bit
+// activations: a state rounded to 8 bits in every step would gather error, as the cell of an LSTM would.
 #include <array>
 #include <fmt/format.h>
 
@@ -19,8 +19,6 @@ namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kBidirectionalLstm = {BIDIRECTIONAL_SEQUENCE_LSTM};
-constexpr std::array kRnns = {RNN, UNIDIRECTIONAL_SEQUENCE_RNN, BIDIRECTIONAL_SEQUENCE_RNN};
 
 // With what only sequences need.
 class SequenceEmitter : public Emitter {
@@ -158,27 +156,28 @@ RnnForm rnn_form(const Node& n) {
   return f;
 }
 
-bool can_unroll(const Site& s) {
-  const RnnForm f = rnn_form(s.consumer());
+std::optional<RnnForm> unrollable(const Site& s) {
+  RnnForm f = rnn_form(s.consumer());
   const bool known_act = f.act.none() || f.act.kind == Activation::Kind::tanh ||
                          f.act.kind == Activation::Kind::relu || f.act.kind == Activation::Kind::relu6 ||
                          f.act.kind == Activation::Kind::relu_n1_to_1;
-  if (!known_act || s.consumer().outputs.size() != (f.passes.size() == 1 || f.merge ? 1u : 2u)) return false;
+  if (!known_act || s.consumer().outputs.size() != (f.passes.size() == 1 || f.merge ? 1u : 2u))
+    return std::nullopt;
   for (const RnnPass& p : f.passes) {
     for (ValueId v : {p.x, p.weights, p.recurrent, p.bias, p.state})
-      if (v == kNoValue) return false;
+      if (v == kNoValue) return std::nullopt;
     for (ValueId v : {p.weights, p.recurrent, p.bias, p.aux_weights})
-      if (!is_float_constant(s, v)) return false;
+      if (!is_float_constant(s, v)) return std::nullopt;
     const Value &x = s.value(p.x), &state = s.value(p.state);
-    if (!x.has_rank || x.shape.rank() != (f.time < 0 ? 2 : 3) || state.shape.rank() != 2) return false;
-    if (p.aux != kNoValue && p.aux_weights == kNoValue) return false;
+    if (!x.has_rank || x.shape.rank() != (f.time < 0 ? 2 : 3) || state.shape.rank() != 2) return std::nullopt;
+    if (p.aux != kNoValue && p.aux_weights == kNoValue) return std::nullopt;
     // State that another operator shares can't become a variable of this one.
-    if (s.ed.consumers(p.state).size() != 1) return false;
+    if (s.ed.consumers(p.state).size() != 1) return std::nullopt;
     if (f.time < 0) continue;
-    if (x.shape[f.time] < 1 || x.shape[f.time] > kMostSteps) return false;
-    if (!x.shape_signature.empty() && x.shape_signature[static_cast<size_t>(f.time)] < 0) return false;
+    if (x.shape[f.time] < 1 || x.shape[f.time] > kMaxSteps) return std::nullopt;
+    if (!x.shape_signature.empty() && x.shape_signature[static_cast<size_t>(f.time)] < 0) return std::nullopt;
   }
-  return true;
+  return f;
 }
 
 // W x of every step, in one operator.
@@ -234,11 +233,10 @@ std::vector<ValueId> unroll_pass(SequenceEmitter& e, const RnnForm& f, const Rnn
   return hidden;
 }
 
-Status unroll_rnn(Site& s) {
+Status unroll_rnn(Site& s, const RnnForm& f) {
   const Node n = s.consumer();  // a copy: adding nodes moves it
-  const RnnForm f = rnn_form(n);
   SequenceEmitter e(s);
-  e.widen();
+  e.mark();
   s.ed.remove(s.consumer_id);
   std::vector<ValueId> parts;
   for (size_t d = 0; d < f.passes.size(); ++d) {
@@ -255,25 +253,17 @@ Status unroll_rnn(Site& s) {
 }
 
 constexpr Rule kRecurrentRules[] = {
-    {"split directions",
-     "BIDIRECTIONAL_SEQUENCE_LSTM => UNIDIRECTIONAL_SEQUENCE_LSTM, REVERSE_V2 -> "
-     "UNIDIRECTIONAL_SEQUENCE_LSTM -> REVERSE_V2",
-     {},
-     kBidirectionalLstm,
-     can_split,
-     split_lstm,
-     Rule::Types::float32,
-     Rule::Between::exclusive,
-     Rule::Outputs::any},
-    {"unroll RNN",
-     "RNN => FULLY_CONNECTED, FULLY_CONNECTED... -> ADD -> TANH",
-     {},
-     kRnns,
-     can_unroll,
-     unroll_rnn,
-     Rule::Types::float32,
-     Rule::Between::exclusive,
-     Rule::Outputs::any},
+    {.name = "split directions",
+     .picture = "BIDIRECTIONAL_SEQUENCE_LSTM => UNIDIRECTIONAL_SEQUENCE_LSTM, REVERSE_V2 -> "
+                "UNIDIRECTIONAL_SEQUENCE_LSTM -> REVERSE_V2",
+     .consumers = {BIDIRECTIONAL_SEQUENCE_LSTM},
+     .outputs = Rule::Outputs::any,
+     .rewrite = rewrite_by<can_split, split_lstm>},
+    {.name = "unroll RNN",
+     .picture = "RNN => FULLY_CONNECTED, FULLY_CONNECTED... -> ADD -> TANH",
+     .consumers = {RNN, UNIDIRECTIONAL_SEQUENCE_RNN, BIDIRECTIONAL_SEQUENCE_RNN},
+     .outputs = Rule::Outputs::any,
+     .rewrite = rewrite_by<unrollable, unroll_rnn>},
 };
 
 }  // namespace

@@ -5,11 +5,12 @@
 
 namespace octet {
 
-std::span<const Rule> wide_rules();     // what needs 16-bit activations
-std::span<const Rule> channel_rules();  // what would round several times, as one operator
+std::span<const Rule> int16_activation_rules();  // marks what needs 16-bit activations
+std::span<const Rule> channel_rules();           // what would round several times, as one operator
 
-// Before int8 quantization, after fuse(): operators that would round one after the other become one that
-// rounds once (channel_rules.cpp), what needs 16 bits is marked (wide_rules.cpp).
-Result<FusionReport> round_once(Graph& g);
+// Before int8 quantization, after fuse(): what needs 16-bit activations is marked
+// (int16_activation_rules.cpp), operators that would round one after the other become one that rounds once
+// (channel_rules.cpp). `int16_activations` are marks that there are already.
+Result<FusionReport> round_once(Graph& g, NodeMarks& int16_activations);
 
 }  // namespace octet

@@ -14,7 +14,7 @@ namespace octet {
 namespace {
 
 // An input has to be larger than this to wake up a channel that counts as dead or constant.
-constexpr double kLargestInput = 1e4;
+constexpr double kMaxInput = 1e4;
 constexpr double kSteps = 255;
 
 // first -> [depthwise] -> last, each the only reader of the one before it, zero padding aside.
@@ -24,8 +24,8 @@ struct Chain {
 };
 
 // Every output channel sees every input channel.
-bool mixes_all(const LinearOp& op, const Node& n) {
-  return (n.kind == OpKind::CONV_2D || n.kind == OpKind::FULLY_CONNECTED) &&
+bool mixes_all(const LinearOp& op) {
+  return op.form().in_axis >= 0 && !op.form().transposed &&
          op.weights().shape[op.form().in_axis] == op.in_channels();
 }
 
@@ -45,7 +45,7 @@ bool is_bounded_from_zero(const Node& n) {
 
 std::optional<Chain> chain_from(const GraphEditor& ed, NodeId first) {
   const auto a = LinearOp::of(ed.graph(), ed.node(first));
-  if (!a || !mixes_all(*a, ed.node(first))) return std::nullopt;
+  if (!a || !mixes_all(*a)) return std::nullopt;
   Chain c;
   c.first = first;
   ValueId v = ed.node(first).outputs[0];
@@ -59,12 +59,12 @@ std::optional<Chain> chain_from(const GraphEditor& ed, NodeId first) {
     }
     const auto op = LinearOp::of(ed.graph(), n);
     if (!op || n.inputs[op->form().x] != v || op->in_channels() != a->out_channels()) break;
-    if (mixes_all(*op, n)) {
+    if (mixes_all(*op)) {
       c.last = next;
       c.padded = c.padded || !op->is_unpadded();
       return c;
     }
-    if (n.kind != OpKind::DEPTHWISE_CONV_2D || c.depthwise >= 0 || op->out_channels() != op->in_channels() ||
+    if (op->form().in_axis >= 0 || c.depthwise >= 0 || op->out_channels() != op->in_channels() ||
         !clamp_of(n))
       break;
     c.depthwise = next;
@@ -168,7 +168,7 @@ Status use_spare_channels_of(GraphEditor& ed, const Chain& c, std::vector<double
   };
   std::vector<size_t> spare;
   for (size_t k = 0; k < gain.size(); ++k) {
-    const double most = reach[k] * kLargestInput;
+    const double most = reach[k] * kMaxInput;
     if (most > top / kSteps) continue;
     gain[k] = 0;  // constant: nothing rounds
     // What such a channel contributes where the depthwise convolution has a bias: a constant, which moves on
@@ -228,7 +228,6 @@ Result<FusionReport> use_spare_channels(Graph& g) {
     if (is_bounded_from_zero(ed.node(c.first)))
       OCTET_TRY(use_spare_channels_of(ed, c, std::move(gains[c.first]), report));
   ed.finish();
-  remove_dead(g);
   return report;
 }
 

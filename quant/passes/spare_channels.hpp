@@ -1,9 +1,10 @@
-// Channels that a network never uses, put to use: each becomes a copy of a channel whose rounding errors harm
-// most, the copies lie a fraction of a quantization step apart, and their reader takes the average. Two
-// copies half a step apart round like one of 9 bits, and nothing becomes larger or slower. Batch
-// normalization leaves such channels behind: its weight decay drives whole scales to zero. Splitting channels
-// for the sake of quantization is from Zhao, Hu, Dotzel, De Sa, Zhang: Improving Neural Network Quantization
-// without Retraining using Outlier Channel Splitting, ICML 2019; there it makes networks wider.
+// Dead-channel reuse: channels that a network never uses are put to use. Each becomes a copy of a channel
+// whose rounding errors harm most, the copies lie a fraction of a quantization step apart, and their reader
+// takes the average. Two copies half a step apart round like one of 9 bits, and nothing becomes larger or
+// slower. Batch normalization leaves such channels behind: its weight decay drives whole scales to zero.
+// Splitting channels for the sake of quantization is from Zhao, Hu, Dotzel, De Sa, Zhang: Improving Neural
+// Network Quantization without Retraining using Outlier Channel Splitting, ICML 2019; there it makes networks
+// wider.
 #pragma once
 
 #include "graph/rewriter.hpp"

@@ -52,12 +52,12 @@ void assign_zeros(Graph& g, const Variable& v) {
 
 }  // namespace
 
-Result<FusionReport> unroll(ModelData& m, const Keep& keep) {
+Result<FusionReport> unroll(ModelData& m, const Keep& keep, NodeMarks& int16_activations) {
   std::set<std::string> known;
   for (const Variable& v : variables_read(m.main()))
     known.insert(v.attrs.container + '\n' + v.attrs.shared_name);
   const std::array tables = {recurrent_rules()};
-  OCTET_ASSIGN(FusionReport report, rewrite(m.main(), tables, keep));
+  OCTET_ASSIGN(FusionReport report, rewrite(m.main(), tables, keep, &int16_activations));
   Graph initialize;
   initialize.name = "initialize";
   for (const Variable& v : variables_read(m.main()))
@@ -68,6 +68,7 @@ Result<FusionReport> unroll(ModelData& m, const Keep& keep) {
   once.attrs = CallOnceAttrs{.init_graph = static_cast<int32_t>(m.graphs.size())};
   m.graphs.push_back(std::move(initialize));
   m.main().nodes.insert(m.main().nodes.begin(), std::move(once));
+  int16_activations.insert(int16_activations.begin(), 0);
   return report;
 }
 

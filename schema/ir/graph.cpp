@@ -66,7 +66,7 @@ void keep_only(Graph& g, const std::vector<char>& keep_value, const std::vector<
   apply(g.outputs);
 }
 
-void remove_dead(Graph& g) {
+std::vector<NodeId> remove_dead(Graph& g) {
   const Uses u = uses_of(g);
   std::vector<char> live_value(g.values.size(), 0), live_node(g.nodes.size(), 0);
   std::vector<NodeId> stack;
@@ -101,6 +101,10 @@ void remove_dead(Graph& g) {
       need_value(v);
   }
   keep_only(g, live_value, live_node);
+  std::vector<NodeId> left;
+  for (size_t i = 0; i < live_node.size(); ++i)
+    if (live_node[i] != 0) left.push_back(static_cast<NodeId>(i));
+  return left;
 }
 
 std::string_view name_of(Format f) {

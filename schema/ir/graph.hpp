@@ -78,9 +78,6 @@ struct Node {
   std::vector<ValueId> intermediates;  // quantization records of LSTM (no data)
   int32_t version = 1;                 // operator version in the file
   std::vector<std::string> origins;    // names of the source operators this node came from
-  // What a rewrite tells the quantizer, in no file: errors go round in this operator, so that its activations
-  // deserve 16 bits in an int8 model too.
-  bool wide = false;
 
   // The name an operator goes by in reports, --keep-float and errors: that of its first output.
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
@@ -117,9 +114,9 @@ Uses uses_of(const Graph& g);
 // Keep the marked values and nodes only; ids change. What a kept node refers to must be kept.
 void keep_only(Graph& g, const std::vector<char>& keep_value, const std::vector<char>& keep_node);
 
-// Remove nodes none of whose outputs reach a graph output or have an effect, then values nobody refers to;
-// ids change.
-void remove_dead(Graph& g);
+// Remove nodes none of whose outputs reach a graph output or have an effect, then values nobody refers to.
+// Ids change: what the nodes that are left were.
+std::vector<NodeId> remove_dead(Graph& g);
 
 // A whole model. Immutable after load, shared as shared_ptr<const ModelData>.
 struct ModelData {

@@ -144,6 +144,16 @@ std::vector<RuleCase> cleanup_cases() {
     CastAttrs a{.in = DType::int32, .out = DType::float32, .has_types = true};
     b.output(b.op(NEG, {b.op(CAST, {b.input("x", {4}, DType::int32)}, a)}));
   });
+  const auto twice = [](std::vector<int32_t> first, std::vector<int32_t> second) {
+    return [=](GraphBuilder& b) {
+      const ValueId v = b.op(SOFTMAX, {b.input("x", {2, 3, 3})});
+      b.output(b.op(L2_NORMALIZATION, {b.transpose(v, first)}));
+      b.output(b.op(SOFTMAX, {b.transpose(v, second)}));
+    };
+  };
+  add("the same order twice", "the same TRANSPOSE twice", true, twice({0, 2, 1}, {0, 2, 1}),
+      {SOFTMAX, TRANSPOSE, L2_NORMALIZATION, SOFTMAX});
+  add("two orders", "the same TRANSPOSE twice", false, twice({0, 2, 1}, {2, 1, 0}));
   return c;
 }
 
@@ -184,6 +194,13 @@ std::vector<RuleCase> layout_cases() {
         b.output(b.op(MAXIMUM, {b.op(MINIMUM, {b.reshape(conv(b), {30, 4}), b.scalar(1)}), b.scalar(-0.5f)}));
       },
       {CONV_2D, RESHAPE});
+  add("RELU behind TRANSPOSE of a pooling", "activation before layout", true,
+      [](GraphBuilder& b) {
+        Pool2DAttrs p;
+        p.filter_h = p.filter_w = 2;
+        b.output(b.op(RELU, {b.transpose(b.op(MAX_POOL_2D, {image(b)}, p), {0, 3, 1, 2})}));
+      },
+      {MAX_POOL_2D, TRANSPOSE});
   add("RELU behind a TRANSPOSE of an input", "activation before layout", false,
       [](GraphBuilder& b) { b.output(b.op(RELU, {b.transpose(image(b), {0, 3, 1, 2})})); });
   add("TRANSPOSE, TANH, TRANSPOSE", "TRANSPOSE past element-wise", true,
@@ -191,6 +208,12 @@ std::vector<RuleCase> layout_cases() {
         b.output(b.transpose(b.op(TANH, {b.transpose(image(b), {0, 3, 1, 2})}), {0, 2, 3, 1}));
       },
       {TANH});
+  add("TRANSPOSE, PRELU per channel, TRANSPOSE", "TRANSPOSE past element-wise", true,
+      [](GraphBuilder& b) {
+        const ValueId t = b.op(PRELU, {b.transpose(image(b), {0, 3, 1, 2}), b.random({3, 1, 1})});
+        b.output(b.transpose(t, {0, 2, 3, 1}));
+      },
+      {PRELU});
   add("TRANSPOSE, TANH, RESHAPE", "TRANSPOSE past element-wise", false, [](GraphBuilder& b) {
     b.output(b.reshape(b.op(TANH, {b.transpose(image(b), {0, 3, 1, 2})}), {9, 10}));
   });
@@ -211,6 +234,12 @@ std::vector<RuleCase> layout_cases() {
         b.output(b.transpose(b.op(MUL, {t, b.op(LOGISTIC, {t})}), {0, 2, 3, 1}));
       },
       {LOGISTIC, MUL});
+  add("what ELU takes away, between TRANSPOSEs", "TRANSPOSE past x * sigmoid(x)", true,
+      [](GraphBuilder& b) {
+        const ValueId t = b.transpose(image(b), {0, 3, 1, 2});
+        b.output(b.transpose(b.op(SUB, {t, b.op(ELU, {t})}), {0, 2, 3, 1}));
+      },
+      {ELU, SUB});
   add("SiLU between TRANSPOSEs with a third reader", "TRANSPOSE past x * sigmoid(x)", false,
       [](GraphBuilder& b) {
         const ValueId t = b.transpose(image(b), {0, 3, 1, 2});
@@ -220,11 +249,17 @@ std::vector<RuleCase> layout_cases() {
   return c;
 }
 
+Result<FusionReport> lower_alone(Graph& g, NodeMarks& marks) {
+  auto report = lower(g);
+  marks.resize(g.nodes.size());
+  return report;
+}
+
 std::vector<RuleCase> lower_cases() {
   std::vector<RuleCase> c;
   auto add = [&](std::string name, const char* rule, bool fires, std::function<void(GraphBuilder&)> build,
                  Kinds expected = {}) {
-    c.push_back({std::move(name), rule, fires, std::move(build), std::move(expected), {}, lower});
+    c.push_back({std::move(name), rule, fires, std::move(build), std::move(expected), {}, lower_alone});
   };
   const Padding valid = Padding::Kind::valid;
   add("symmetric PAD before a strided CONV_2D", "pad inside", true,
@@ -289,6 +324,14 @@ std::vector<RuleCase> lower_cases() {
     const ValueId y = b.op(ADD, {x, x}, DType::int8, q);
     b.output(b.op(act, {y}, DType::int8, std::move(out)));
   };
+  add("integer pooling then RELU6", "integer activation", true,
+      [q](GraphBuilder& b) {
+        Pool2DAttrs p;
+        p.filter_h = p.filter_w = 2;
+        const ValueId x = b.input("x", {1, 8, 8, 3}, DType::int8, q);
+        b.output(b.op(RELU6, {b.op(AVERAGE_POOL_2D, {x}, p, DType::int8, q)}, DType::int8, q));
+      },
+      {AVERAGE_POOL_2D});
   for (OpKind act : {RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1})
     add(std::string("integer ADD then ") + std::string(name_of(act)), "integer activation", true,
         [add_relu, act, q](GraphBuilder& b) { add_relu(b, act, q); }, {ADD});

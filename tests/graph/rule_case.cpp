@@ -20,13 +20,16 @@ void run_case(const RuleCase& c) {
   c.build(b);
   const Graph before = b.build();
   Graph after = before;
-  const auto report = c.rewrite(after);
+  NodeMarks marks;
+  const auto report = c.rewrite(after, marks);
   REQUIRE_MESSAGE(report.ok(), report.status().message());
   const std::string fired = report->to_string();
   INFO(fired);
   CHECK((report->count(c.rule) > 0) == c.fires);
   CHECK(kinds_of(after) == (c.expected.empty() ? kinds_of(before) : text(c.expected)));
   if (c.check) c.check(after);
+  REQUIRE(marks.size() == after.nodes.size());
+  if (c.check_marks) c.check_marks(after, marks);
   const auto d = difference(before, after, random_inputs(before, 7));
   REQUIRE_MESSAGE(d.ok(), d.status().message());
   CHECK(*d <= 1e-5);

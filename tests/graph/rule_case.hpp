@@ -19,7 +19,10 @@ struct RuleCase {
   std::function<void(GraphBuilder&)> build;
   Kinds expected;  // operators afterwards, in order; empty: as before
   std::function<void(const Graph&)> check = {};
-  std::function<Result<FusionReport>(Graph&)> rewrite = fuse;
+  std::function<Result<FusionReport>(Graph&, NodeMarks&)> rewrite = [](Graph& g, NodeMarks& marks) {
+    return fuse(g, &marks);
+  };
+  std::function<void(const Graph&, const NodeMarks&)> check_marks = {};
 };
 
 // "CONV_2D RELU"

@@ -180,7 +180,7 @@ std::vector<RuleCase> cases() {
         return joined({{CALL_ONCE}, cell, cell});
       }());
   add(unrolled, "too many steps", false, [](GraphBuilder& b) {
-    const Recurrent s{.steps = kMostSteps + 1};
+    const Recurrent s{.steps = kMaxSteps + 1};
     b.output(rnn(b, b.input("x", s.input()), s));
   });
   add(unrolled, "weights that are computed", false, [](GraphBuilder& b) {
@@ -201,7 +201,8 @@ TEST_CASE("recurrent operators become others, or stay") {
       c.build(b);
       const ModelData before = model_of(b.build());
       ModelData after = before;
-      const auto report = unroll(after, {});
+      NodeMarks int16_activations;
+      const auto report = unroll(after, {}, int16_activations);
       REQUIRE_MESSAGE(report.ok(), report.status().message());
       CHECK((report->count(c.rule) > 0) == c.fires);
       std::string want;
@@ -215,8 +216,13 @@ TEST_CASE("recurrent operators become others, or stay") {
       REQUIRE(x.size() == y.size());
       for (size_t i = 0; i < x.size(); ++i)
         CHECK(y[i] == doctest::Approx(x[i]).epsilon(1e-5));
-      for (const Node& n : after.main().nodes)
-        if (c.fires && n.kind != CALL_ONCE) CHECK(!n.origins.empty());
+      const auto& nodes = after.main().nodes;
+      REQUIRE(int16_activations.size() == nodes.size());
+      for (size_t i = 0; i < nodes.size(); ++i) {
+        if (!c.fires || nodes[i].kind == CALL_ONCE) continue;
+        CHECK(!nodes[i].origins.empty());
+        CHECK((int16_activations[i] != 0) == (c.rule == "unroll RNN"));
+      }
     }
   }
 }
@@ -229,8 +235,10 @@ TEST_CASE("an operator that is wanted as it is stays") {
   GraphBuilder b;
   b.output(rnn(b, b.input("x", {2, 6}), {.batch = 2}));
   ModelData m = model_of(b.build());
-  const auto report =
-      unroll(m, [](const Graph& g, NodeId n) { return g.nodes[static_cast<size_t>(n)].kind == RNN; });
+  NodeMarks int16_activations;
+  const auto report = unroll(
+      m, [](const Graph& g, NodeId n) { return g.nodes[static_cast<size_t>(n)].kind == RNN; },
+      int16_activations);
   REQUIRE(report.ok());
   CHECK(report->entries.empty());
   CHECK(m.graphs.size() == 1);
@@ -245,7 +253,8 @@ TEST_CASE("operators of one name have variables of their own") {
   b.graph().value(first).name = b.graph().value(second).name = "h";
   const ModelData before = model_of(b.build());
   ModelData after = before;
-  REQUIRE(unroll(after, {}).ok());
+  NodeMarks int16_activations;
+  REQUIRE(unroll(after, {}, int16_activations).ok());
   const auto x = run_on(before), y = run_on(after);
   REQUIRE(x.size() == y.size());
   for (size_t i = 0; i < x.size(); ++i)
@@ -256,7 +265,8 @@ TEST_CASE("a reset sets the state of an unrolled operator to zeros again") {
   GraphBuilder b;
   b.output(rnn(b, b.input("x", {2, 6}), {.batch = 2}));
   ModelData m = model_of(b.build());
-  REQUIRE(unroll(m, {}).ok());
+  NodeMarks int16_activations;
+  REQUIRE(unroll(m, {}, int16_activations).ok());
   auto e = GraphExecutor::create(m);
   REQUIRE(e.ok());
   const auto inputs = random_inputs(m.main(), 3);

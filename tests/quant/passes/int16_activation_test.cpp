@@ -10,10 +10,6 @@ namespace {
 
 using enum OpKind;
 
-bool all_wide(const Graph& g) {
-  return std::ranges::all_of(g.nodes, [](const Node& n) { return n.wide; });
-}
-
 ValueId product(GraphBuilder& b, ValueId x, ValueId weights) {
   return b.op(FULLY_CONNECTED, {x, weights, kNoValue}, FullyConnectedAttrs{});
 }
@@ -53,14 +49,16 @@ void gated_steps(GraphBuilder& b) {
   b.output(b.op(SOFTMAX, {h}, SoftmaxAttrs{}));
 }
 
-std::vector<RuleCase> wide_cases() {
+std::vector<RuleCase> int16_cases() {
   std::vector<RuleCase> c;
   auto add = [&](std::string name, std::string rule, bool fires, std::function<void(GraphBuilder&)> build,
-                 std::function<void(const Graph&)> check = {}) {
+                 std::function<void(const Graph&, const NodeMarks&)> check = {}) {
     c.push_back(
-        {std::move(name), std::move(rule), fires, std::move(build), {}, std::move(check), round_once});
+        {std::move(name), std::move(rule), fires, std::move(build), {}, {}, round_once, std::move(check)});
   };
-  const auto whole = [](const Graph& g) { CHECK(all_wide(g)); };
+  const auto whole = [](const Graph&, const NodeMarks& marks) {
+    CHECK(std::ranges::all_of(marks, [](char m) { return m != 0; }));
+  };
   for (const auto& [name, s] : {std::pair{"steps with the same weights", Steps{}},
                                 {"steps with copies of the weights", {.copies = true}},
                                 {"steps that share the weights of states", {.own_inputs = true}},
@@ -74,9 +72,9 @@ std::vector<RuleCase> wide_cases() {
     const ValueId w = b.random({3, 3});
     b.output(product(b, b.op(TANH, {product(b, b.input("x", {2, 3}), w)}), w));
   });
-  add("gated steps", "recurrent cell", true, gated_steps, [](const Graph& g) {
-    for (const Node& n : g.nodes)
-      CHECK(n.wide == (n.kind != SOFTMAX));
+  add("gated steps", "recurrent cell", true, gated_steps, [](const Graph& g, const NodeMarks& marks) {
+    for (size_t i = 0; i < marks.size(); ++i)
+      CHECK((marks[i] != 0) == (g.nodes[i].kind != SOFTMAX));
   });
   // (x - mean) / sqrt(variance + epsilon) * gamma, then something that is no part of it.
   add(
@@ -90,9 +88,9 @@ std::vector<RuleCase> wide_cases() {
         const ValueId y = b.op(MUL, {b.op(SUB, {x, mean}), down});
         b.output(b.op(TANH, {b.op(MUL, {y, b.random({2, 5, 4})})}));
       },
-      [](const Graph& g) {
-        for (const Node& n : g.nodes)
-          CHECK(n.wide == (n.kind != TANH && &n != &g.nodes[g.nodes.size() - 2]));
+      [](const Graph& g, const NodeMarks& marks) {
+        for (size_t i = 0; i < marks.size(); ++i)
+          CHECK((marks[i] != 0) == (g.nodes[i].kind != TANH && i != marks.size() - 2));
       });
   add("a mean of products", "statistics", false, [](GraphBuilder& b) {
     const ValueId p = b.op(MUL, {b.input("x", {2, 5, 4}), b.input("y", {2, 5, 4})});
@@ -114,9 +112,11 @@ std::vector<RuleCase> wide_cases() {
   add(
       "a network that corrects its enlarged input", "global skip", true,
       [=](GraphBuilder& b) { skip(b, true); },
-      [](const Graph& g) {
-        for (const Node& n : g.nodes)
-          CHECK(n.wide == (n.kind == RESIZE_BILINEAR || n.kind == ADD || n.kind == RELU));
+      [](const Graph& g, const NodeMarks& marks) {
+        for (size_t i = 0; i < marks.size(); ++i) {
+          const OpKind k = g.nodes[i].kind;
+          CHECK((marks[i] != 0) == (k == RESIZE_BILINEAR || k == ADD || k == RELU));
+        }
       });
   add("a correction in the middle", "global skip", false, [=](GraphBuilder& b) { skip(b, false); });
   add(
@@ -125,9 +125,9 @@ std::vector<RuleCase> wide_cases() {
         const ValueId x = b.input("x", {1, 4, 4, 3});
         b.output(b.op(SUB, {x, b.op(TANH, {x})}));
       },
-      [](const Graph& g) {
-        CHECK(g.nodes[1].wide);
-        CHECK(!g.nodes[0].wide);
+      [](const Graph&, const NodeMarks& marks) {
+        CHECK(marks[1] != 0);
+        CHECK(marks[0] == 0);
       });
   add("a sum of two inputs", "global skip", false,
       [](GraphBuilder& b) { b.output(b.op(ADD, {b.input("x", {1, 4, 4, 3}), b.input("y", {1, 4, 4, 3})})); });
@@ -139,8 +139,8 @@ std::vector<RuleCase> wide_cases() {
 }  // namespace
 
 TEST_CASE("what needs 16-bit activations is marked") {
-  run_cases(wide_cases());
-  check_coverage(wide_rules(), wide_cases());
+  run_cases(int16_cases());
+  check_coverage(int16_activation_rules(), int16_cases());
 }
 
 }  // namespace octet::test

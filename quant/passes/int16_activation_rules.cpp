@@ -1,11 +1,11 @@
 // Before int8 quantization: what computes with 16-bit activations although all else has 8. What is fed its
 // own result, divides everything else, or is a picture that the network only corrects is rounded more than
-// once in 8 bits, and that error is all that is left in the end. The rules only mark operators (Node::wide).
+// once in 8 bits, and that error is all that is left in the end. The rules only mark operators.
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <set>
 
+#include "graph/affine_op.hpp"
 #include "graph/rewriter.hpp"
 #include "quant/passes/round_once.hpp"
 
@@ -13,29 +13,6 @@ namespace octet {
 namespace {
 
 using enum OpKind;
-constexpr std::array kProducts = {FULLY_CONNECTED};
-// What a recurrent cell consists of besides products.
-constexpr std::array kCellArithmetic = {ADD,  SUB,   MUL,     NEG,   LOGISTIC,     TANH,
-                                        RELU, SPLIT, SPLIT_V, SLICE, STRIDED_SLICE};
-// What may stand in front of its products.
-constexpr std::array kCellMovement = {CONCATENATION, RESHAPE, SQUEEZE, EXPAND_DIMS,
-                                      TRANSPOSE,     UNPACK,  GATHER};
-constexpr std::array kSquares = {SQUARED_DIFFERENCE, SQUARE, MUL};
-constexpr std::array kMeans = {MEAN, SUM};
-constexpr std::array kStatisticArithmetic = {
-    ADD, SUB, MUL, DIV, SQRT, RSQRT, POW, NEG, MAXIMUM, MINIMUM, SQUARE, SQUARED_DIFFERENCE, RESHAPE};
-constexpr std::array kSums = {ADD, SUB};
-// What a network's input may pass and still be shown: values are moved or interpolated.
-constexpr std::array kViews = {RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, CONCATENATION, RESHAPE,
-                               TRANSPOSE,       DEPTH_TO_SPACE,          SPACE_TO_DEPTH};
-// What may stand between a sum and the network's output.
-constexpr std::array kFinishes = {MINIMUM,     MAXIMUM, RELU,      RELU6,         RELU_N1_TO_1,
-                                  RELU_0_TO_1, RESHAPE, TRANSPOSE, DEPTH_TO_SPACE};
-
-template <size_t n>
-bool is_one_of(const std::array<OpKind, n>& kinds, OpKind kind) {
-  return std::ranges::find(kinds, kind) != kinds.end();
-}
 
 // --- recurrences ---
 
@@ -51,15 +28,24 @@ bool have_same_weights(const Graph& g, const Node& a, const Node& b) {
          std::ranges::equal(v.constant.bytes(), w.constant.bytes());
 }
 
-bool is_cell_part(OpKind kind) {
-  return is_one_of(kCellArithmetic, kind) || is_one_of(kCellMovement, kind);
+// What a recurrent cell consists of besides products.
+bool is_cell_part(const Node& n) {
+  return has_trait(n.kind, Trait::elementwise) || has_trait(n.kind, Trait::moves);
+}
+// The same, where it works on the state: with what joins states, or gives them another shape, the cell ends.
+bool is_cell_arithmetic(const Graph& g, const Node& n) {
+  if (has_trait(n.kind, Trait::elementwise)) return true;
+  const auto is_larger = [&](ValueId v) {
+    return v != kNoValue && g.value(v).shape.elements() > g.value(n.outputs[0]).shape.elements();
+  };
+  return has_trait(n.kind, Trait::moves) && std::ranges::any_of(n.inputs, is_larger);
 }
 
 // The product of the step before the product `n`, from which `n` is fed by arithmetic alone; -1 when there is
 // none. It has the weights of `n`; where the first state is zero and its product gone, those of a product
 // that `n` is added to.
 NodeId step_before(const GraphEditor& ed, NodeId n) {
-  constexpr size_t kMostParts = 4096;  // of a cell
+  constexpr size_t kMaxParts = 4096;  // of a cell
   std::vector<NodeId> beside;
   for (NodeId r : ed.consumers(ed.node(n).outputs[0]))
     if (ed.node(r).kind == ADD)
@@ -69,7 +55,7 @@ NodeId step_before(const GraphEditor& ed, NodeId n) {
   bool joins = false;  // two values meet: layers in a row that share weights are no recurrence
   std::vector<ValueId> open = {ed.node(n).inputs[0]};
   std::set<NodeId> seen;
-  for (size_t i = 0; i < open.size() && seen.size() < kMostParts; ++i) {
+  for (size_t i = 0; i < open.size() && seen.size() < kMaxParts; ++i) {
     const NodeId p = ed.producer(open[i]);
     if (p < 0 || !seen.insert(p).second) continue;
     const Node& part = ed.node(p);
@@ -79,7 +65,7 @@ NodeId step_before(const GraphEditor& ed, NodeId n) {
       };
       if (same < 0 && is_same(n)) same = p;
       if (other < 0 && std::ranges::any_of(beside, is_same)) other = p;
-    } else if (is_cell_part(part.kind)) {
+    } else if (is_cell_part(part)) {
       joins = joins || std::ranges::count_if(part.inputs, [&](ValueId v) {
                          return v != kNoValue && !ed.graph().value(v).is_constant();
                        }) > 1;
@@ -91,43 +77,44 @@ NodeId step_before(const GraphEditor& ed, NodeId n) {
 }
 
 // A recurrent cell that was unrolled.
-bool is_step(const Site& s) {
-  return !s.consumer().wide && is_product(s.consumer()) && step_before(s.ed, s.consumer_id) >= 0;
+std::optional<NodeId> step_before_of(const Site& s) {
+  if (s.ed.is_marked(s.consumer_id) || !is_product(s.consumer())) return std::nullopt;
+  const NodeId before = step_before(s.ed, s.consumer_id);
+  return before >= 0 ? std::optional(before) : std::nullopt;
 }
 // What a value comes from, up to the nearest products and what is marked already, with its products.
-void widen_origins(GraphEditor& ed, ValueId v) {
+void mark_origins(GraphEditor& ed, ValueId v) {
   std::vector<ValueId> open = {v};
   while (!open.empty()) {
     const NodeId p = ed.producer(open.back());
     open.pop_back();
-    if (p < 0 || ed.node(p).wide) continue;
+    if (p < 0 || ed.is_marked(p)) continue;
     if (is_product(ed.node(p))) {
-      ed.edit(p).wide = true;
-    } else if (is_cell_part(ed.node(p).kind)) {
-      ed.edit(p).wide = true;
+      ed.mark(p);
+    } else if (is_cell_part(ed.node(p))) {
+      ed.mark(p);
       open.insert(open.end(), ed.node(p).inputs.begin(), ed.node(p).inputs.end());
     }
   }
 }
-Status widen_step(Site& s) {
-  const NodeId before = step_before(s.ed, s.consumer_id);
-  widen_origins(s.ed, s.consumer().inputs[0]);
+Status mark_step(Site& s, NodeId before) {
+  mark_origins(s.ed, s.consumer().inputs[0]);
   // The step before may be the first: what it starts from.
-  widen_origins(s.ed, s.ed.node(before).inputs[0]);
-  s.ed.edit(before).wide = true;
+  mark_origins(s.ed, s.ed.node(before).inputs[0]);
+  s.ed.mark(before);
   // This one may be the last: what becomes of it, and of the other products that this takes.
-  s.ed.edit(s.consumer_id).wide = true;
+  s.ed.mark(s.consumer_id);
   std::vector<NodeId> open = {s.consumer_id};
   while (!open.empty()) {
     const std::vector<ValueId> outputs = s.ed.node(open.back()).outputs;
     open.pop_back();
     for (ValueId v : outputs)
       for (NodeId r : s.ed.consumers(v)) {
-        if (s.ed.node(r).wide || !is_one_of(kCellArithmetic, s.ed.node(r).kind)) continue;
-        s.ed.edit(r).wide = true;
+        if (s.ed.is_marked(r) || !is_cell_arithmetic(s.graph(), s.ed.node(r))) continue;
+        s.ed.mark(r);
         open.push_back(r);
         for (ValueId in : s.ed.node(r).inputs)
-          widen_origins(s.ed, in);
+          mark_origins(s.ed, in);
       }
   }
   return {};
@@ -140,46 +127,65 @@ bool is_mean_of_squares(const Site& s) {
   const Node& square = s.producer();
   const bool squares =
       square.kind != MUL || (square.inputs.size() == 2 && square.inputs[0] == square.inputs[1]);
-  return squares && !square.wide && s.output().shape.elements() < s.between().shape.elements();
+  return squares && !s.ed.is_marked(s.producer_id) &&
+         s.output().shape.elements() < s.between().shape.elements();
+}
+
+bool is_statistic_arithmetic(OpKind kind) {
+  return has_trait(kind, Trait::elementwise) || kind == RESHAPE;
 }
 
 // Arithmetic with statistics, up to where they meet the values that they are statistics of.
-void widen_readers(GraphEditor& ed, ValueId statistic, int64_t values) {
+void mark_readers(GraphEditor& ed, ValueId statistic, int64_t values) {
   std::vector<ValueId> open = {statistic};
   while (!open.empty()) {
     const ValueId v = open.back();
     open.pop_back();
     for (NodeId r : ed.consumers(v)) {
-      if (ed.node(r).wide || !is_one_of(kStatisticArithmetic, ed.node(r).kind)) continue;
-      ed.edit(r).wide = true;
+      if (ed.is_marked(r) || !is_statistic_arithmetic(ed.node(r).kind)) continue;
+      ed.mark(r);
       const ValueId to = ed.node(r).outputs[0];
       if (ed.graph().value(to).shape.elements() < values) open.push_back(to);
     }
   }
 }
-Status widen_statistics(Site& s) {
+Status mark_statistics(Site& s) {
   const int64_t values = s.between().shape.elements();
-  s.ed.edit(s.producer_id).wide = true;
-  s.ed.edit(s.consumer_id).wide = true;
+  s.ed.mark(s.producer_id);
+  s.ed.mark(s.consumer_id);
   const std::vector<ValueId> squared = s.producer().inputs;
   for (ValueId v : squared) {
     const NodeId mean = s.ed.producer(v);
     if (mean < 0 || (s.ed.node(mean).kind != MEAN && s.ed.node(mean).kind != SUM)) continue;
-    s.ed.edit(mean).wide = true;
-    widen_readers(s.ed, v, values);
+    s.ed.mark(mean);
+    mark_readers(s.ed, v, values);
   }
-  widen_readers(s.ed, s.consumer().outputs[0], values);
+  mark_readers(s.ed, s.consumer().outputs[0], values);
   return {};
 }
 
 // --- global skip connections ---
+
+// Values are moved or interpolated: a network's input may pass it and still be shown.
+bool shows_input(OpKind kind) {
+  const OpSpec* spec = find_spec(kind);
+  return spec != nullptr && (spec->traits.has(Trait::moves) || spec->quant.mixes);
+}
+// What may stand between a sum and the network's output.
+bool finishes(const Graph& g, const Node& n) {
+  const OpSpec* spec = find_spec(n.kind);
+  if (spec == nullptr || (!is_clamp(*spec) && !spec->traits.has(Trait::moves))) return false;
+  return std::ranges::count_if(n.inputs, [&](ValueId v) {
+           return v != kNoValue && !g.value(v).is_constant() && is_float(g.value(v).dtype);
+         }) == 1;
+}
 
 // Kim, Lee, Lee: Accurate Image Super-Resolution Using Very Deep Convolutional Networks, CVPR 2016: a network
 // adds a correction to its own input. The correction is small; as 8 bits the input would be rounded when it
 // comes, when it is interpolated and when it is added to, and that is most of the output's error.
 // The operators between the graph's inputs and `v`, if they only move or interpolate; else nothing.
 std::optional<std::set<NodeId>> view_of(const GraphEditor& ed, ValueId v) {
-  constexpr size_t kMostParts = 64;
+  constexpr size_t kMaxParts = 64;
   std::set<NodeId> parts;
   std::vector<ValueId> open = {v};
   while (!open.empty()) {
@@ -189,7 +195,7 @@ std::optional<std::set<NodeId>> view_of(const GraphEditor& ed, ValueId v) {
     const Value& value = ed.graph().value(at);
     if (ed.is_graph_input(at) || (value.is_constant() && !is_float(value.dtype))) continue;
     const NodeId p = ed.producer(at);
-    if (p < 0 || !is_one_of(kViews, ed.node(p).kind) || parts.size() >= kMostParts) return std::nullopt;
+    if (p < 0 || !shows_input(ed.node(p).kind) || parts.size() >= kMaxParts) return std::nullopt;
     if (parts.insert(p).second) open.insert(open.end(), ed.node(p).inputs.begin(), ed.node(p).inputs.end());
   }
   return parts;
@@ -200,53 +206,54 @@ std::optional<std::vector<NodeId>> finish_of(const GraphEditor& ed, ValueId v) {
   while (!ed.is_graph_output(v)) {
     if (!ed.is_exclusive(v)) return std::nullopt;
     const NodeId r = ed.consumers(v)[0];
-    if (!is_one_of(kFinishes, ed.node(r).kind)) return std::nullopt;
+    if (!finishes(ed.graph(), ed.node(r))) return std::nullopt;
     parts.push_back(r);
     v = ed.node(r).outputs[0];
   }
   return parts;
 }
-bool is_global_skip(const Site& s) {
+// All that a global skip consists of: what shows the input, the sum, what finishes it.
+std::optional<std::vector<NodeId>> global_skip(const Site& s) {
   const Node& sum = s.consumer();
-  if (sum.wide || sum.inputs.size() != 2) return false;
+  if (s.ed.is_marked(s.consumer_id) || sum.inputs.size() != 2) return std::nullopt;
   const ValueId a = sum.inputs[0], b = sum.inputs[1];
-  if (s.value(a).is_constant() || s.value(b).is_constant()) return false;
-  return view_of(s.ed, a).has_value() != view_of(s.ed, b).has_value() && finish_of(s.ed, sum.outputs[0]);
+  if (s.value(a).is_constant() || s.value(b).is_constant()) return std::nullopt;
+  const auto shown_a = view_of(s.ed, a), shown_b = view_of(s.ed, b);
+  auto parts = finish_of(s.ed, sum.outputs[0]);
+  if (shown_a.has_value() == shown_b.has_value() || !parts) return std::nullopt;
+  const std::set<NodeId>& shown = shown_a ? *shown_a : *shown_b;
+  parts->insert(parts->end(), shown.begin(), shown.end());
+  parts->push_back(s.consumer_id);
+  return parts;
 }
-Status widen_skip(Site& s) {
-  const Node& sum = s.consumer();
-  for (ValueId v : std::vector<ValueId>(sum.inputs))
-    if (const auto view = view_of(s.ed, v))
-      for (NodeId n : *view)
-        s.ed.edit(n).wide = true;
-  const auto finish = finish_of(s.ed, sum.outputs[0]);
-  for (NodeId n : *finish)
-    s.ed.edit(n).wide = true;
-  s.ed.edit(s.consumer_id).wide = true;
+Status mark_all(Site& s, const std::vector<NodeId>& nodes) {
+  for (NodeId n : nodes)
+    s.ed.mark(n);
   return {};
 }
 
-constexpr Rule kWideRules[] = {
-    {"statistics", "SQUARED_DIFFERENCE|SQUARE|MUL(x, x) -> MEAN|SUM => the same with 16-bit activations",
-     kSquares, kMeans, is_mean_of_squares, widen_statistics, Rule::Types::float32, Rule::Between::shared},
-    {"recurrent cell",
-     "FULLY_CONNECTED(w) -> ... -> FULLY_CONNECTED(w) => the same with 16-bit activations",
-     {},
-     kProducts,
-     is_step,
-     widen_step},
-    {"global skip",
-     "input -> RESIZE_BILINEAR|... -> ADD|SUB(x, ...) -> output => the same with 16-bit activations",
-     {},
-     kSums,
-     is_global_skip,
-     widen_skip},
+constexpr Rule kInt16ActivationRules[] = {
+    {.name = "statistics",
+     .picture = "SQUARED_DIFFERENCE|SQUARE|MUL(x, x) -> MEAN|SUM => the same with 16-bit activations",
+     .producers = {SQUARED_DIFFERENCE, SQUARE, MUL},
+     .consumers = {MEAN, SUM},
+     .between = Rule::Between::shared,
+     .rewrite = rewrite_by<is_mean_of_squares, mark_statistics>},
+    {.name = "recurrent cell",
+     .picture = "FULLY_CONNECTED(w) -> ... -> FULLY_CONNECTED(w) => the same with 16-bit activations",
+     .consumers = {FULLY_CONNECTED},
+     .rewrite = rewrite_by<step_before_of, mark_step>},
+    {.name = "global skip",
+     .picture =
+         "input -> RESIZE_BILINEAR|... -> ADD|SUB(x, ...) -> output => the same with 16-bit activations",
+     .consumers = {ADD, SUB},
+     .rewrite = rewrite_by<global_skip, mark_all>},
 };
 
 }  // namespace
 
-std::span<const Rule> wide_rules() {
-  return kWideRules;
+std::span<const Rule> int16_activation_rules() {
+  return kInt16ActivationRules;
 }
 
 }  // namespace octet
