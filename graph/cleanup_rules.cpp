@@ -162,6 +162,18 @@ Status merge_clamps(Site& s, const MergedClamp& m) {
 
 constexpr int64_t kAlwaysSmall = 1 << 16;  // bytes
 
+// --- sums --------------------------------------------------------------------------------------------------
+
+// ADD has an int8 form that every reader knows, takes an activation and is folded into its neighbours.
+bool is_sum_of_two(const Site& s) {
+  return s.consumer().inputs.size() == 2;
+}
+
+Status make_sum(Site& s) {
+  s.ed.become(s.consumer_id, ADD, BinaryAttrs{});
+  return {};
+}
+
 // --- constants -----------------------------------------------------------------------------------------
 
 bool is_constant_node(const Site& s) {
@@ -318,6 +330,10 @@ constexpr Rule kCleanupRules[] = {
      .types = kFree,
      .between = kShared,
      .rewrite = rewrite_by<is_round_trip, skip_round_trip>},
+    {.name = "ADD_N of two",
+     .picture = "ADD_N(x, y) => ADD(x, y)",
+     .consumers = {ADD_N},
+     .rewrite = rewrite_by<is_sum_of_two, make_sum>},
     {.name = "the same TRANSPOSE twice",
      .picture = "TRANSPOSE, TRANSPOSE => TRANSPOSE",
      .consumers = {TRANSPOSE},

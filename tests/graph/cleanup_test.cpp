@@ -144,6 +144,16 @@ std::vector<RuleCase> cleanup_cases() {
     CastAttrs a{.in = DType::int32, .out = DType::float32, .has_types = true};
     b.output(b.op(NEG, {b.op(CAST, {b.input("x", {4}, DType::int32)}, a)}));
   });
+  add("ADD_N and its activation", "ADD_N of two", true,
+      [](GraphBuilder& b) {
+        const ValueId x = image(b);
+        b.output(b.op(RELU, {b.op(ADD_N, {b.op(EXP, {x}), x})}));
+      },
+      {EXP, ADD});
+  add("ADD_N of three", "ADD_N of two", false, [](GraphBuilder& b) {
+    const ValueId x = image(b);
+    b.output(b.op(ADD_N, {b.op(EXP, {x}), x, b.op(TANH, {x})}));
+  });
   const auto twice = [](std::vector<int32_t> first, std::vector<int32_t> second) {
     return [=](GraphBuilder& b) {
       const ValueId v = b.op(SOFTMAX, {b.input("x", {2, 3, 3})});
