@@ -188,6 +188,20 @@ Result<bool> DatasetSource::next(std::vector<ConstTensorView>& sample) {
   return true;
 }
 
+Progress phase_bars() {
+  struct State {
+    std::string phase;
+    std::optional<ProgressBar> bar;
+  };
+  return [state = std::make_shared<State>()](std::string_view phase, int64_t done, int64_t total) {
+    if (!state->bar || state->phase != phase) {
+      state->phase = phase;
+      state->bar.emplace(state->phase);
+    }
+    state->bar->update(done, total);
+  };
+}
+
 Json tensor_json(const std::string& name, const Shape& shape, DType dtype) {
   return {{"name", name},
           {"shape", std::vector<int32_t>(shape.dims().begin(), shape.dims().end())},

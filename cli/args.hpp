@@ -7,7 +7,7 @@
 
 #include "cli/command.hpp"
 #include "cli/data/dataset.hpp"
-#include "quant/statistics/calibration.hpp"
+#include "quant/statistics/sample_source.hpp"
 #include "runtime/executor.hpp"
 
 namespace octet {
@@ -76,6 +76,9 @@ class DatasetSource final : public SampleSource {
   SampleBuffers buffers_;
   int64_t first_, end_, step_, at_;
 };
+
+// A bar for every phase of long work.
+Progress phase_bars();
 
 // {"name", "shape", "dtype"} of a tensor.
 Json tensor_json(const std::string& name, const Shape& shape, DType dtype);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -14,10 +15,10 @@
 namespace octet {
 namespace {
 
-// After so many samples what was gathered is saved, for --resume.
-constexpr int64_t kCheckpoint = 256;
+// What was gathered is saved so often, for --resume; less often where saving takes long.
+constexpr double kCheckpointSeconds = 5, kCheckpointShare = 20;
 
-struct Args {
+struct CalibrateArgs {
   std::string model, output, shard;
   std::vector<std::string> files, merge;
   bool resume = false;
@@ -44,56 +45,75 @@ Result<Shard> parse_shard(const std::string& text) {
   return s;
 }
 
-Result<Calibration> load_statistics(const std::string& path) {
-  auto loaded = Calibration::load(path);
-  if (loaded.ok()) return loaded;
-  Status status = std::move(loaded).status();
-  return status.message().starts_with(path) ? status : std::move(status).at(path);
-}
-
-Status report(const Calibration& c, const std::string& path, const Context& context) {
-  Json values = Json::array(), odd = Json::array();
+Status report(const Statistics& s, const std::string& observer_name, const std::string& path,
+              const Context& context) {
+  OCTET_ASSIGN(const Observer* observer, find_observer(observer_name));
+  Json values = Json::array(), non_finite = Json::array();
   Table table({"tensor", ">min", ">max", ">range", ">to"});
-  for (const auto& [name, observer] : c.values()) {
-    const Range seen = observer->extremes(), range = observer->range();
+  for (const auto& [key, t] : s.values()) {
+    const Range seen = t.extremes(), range = observer->range(t);
     values.push_back(
-        {{"name", name}, {"min", seen.min}, {"max", seen.max}, {"range", {range.min, range.max}}});
-    table.add({shorten(name), fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max),
+        {{"name", key.first}, {"min", seen.min}, {"max", seen.max}, {"range", {range.min, range.max}}});
+    table.add({shorten(key.first), fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max),
                fmt::format("{:.6g}", range.min), fmt::format("{:.6g}", range.max)});
-    const Oddities& o = observer->oddities();
-    if (o.any()) odd.push_back({{"name", name}, {"nan", o.nan}, {"infinite", o.infinite}, {"fill", o.fill}});
+    const NonFiniteCounts& n = t.non_finite();
+    if (n.any())
+      non_finite.push_back({{"name", key.first}, {"nan", n.nan}, {"infinite", n.infinite}, {"fill", n.fill}});
   }
   if (context.json) {
     print_json({{"file", path},
-                {"samples", c.samples()},
-                {"observer", c.observer()},
+                {"samples", s.samples()},
+                {"held_out", s.position() - s.samples()},
+                {"partial", s.partial()},
+                {"observer", observer_name},
                 {"values", values},
-                {"oddities", odd}});
+                {"non_finite", non_finite}});
     return {};
   }
   print(table.text());
-  for (const Json& o : odd)
+  for (const Json& o : non_finite)
     print(fmt::format("{}: {} NaN, {} infinite, {} fill values were left out", o["name"].get<std::string>(),
                       o["nan"].get<int64_t>(), o["infinite"].get<int64_t>(), o["fill"].get<int64_t>()));
-  print(fmt::format("{}: {} samples, observer {}", path, c.samples(), c.observer()));
+  print(fmt::format("{}: {} samples, {} more held out{}", path, s.samples(), s.position() - s.samples(),
+                    s.partial() ? "; partial" : ""));
   return {};
 }
 
-Status save(const Calibration& c, const std::string& path) {
-  return save_file(path, c.to_json());
-}
-
-Status merge(const Args& args, Context& context) {
-  OCTET_ASSIGN(Calibration all, load_statistics(args.merge[0]));
+Status merge(const CalibrateArgs& args, Context& context) {
+  OCTET_ASSIGN(Statistics all, Statistics::load(args.merge[0]));
   for (size_t i = 1; i < args.merge.size(); ++i) {
-    OCTET_ASSIGN(const Calibration more, load_statistics(args.merge[i]));
+    OCTET_ASSIGN(const Statistics more, Statistics::load(args.merge[i]));
     OCTET_TRY(all.merge(more).at(args.merge[i]));
   }
-  OCTET_TRY(save(all, args.output));
-  return report(all, args.output, context);
+  OCTET_TRY(save_file(args.output, all.to_bytes()));
+  OCTET_ASSIGN(const Recipe recipe, args.recipe.recipe());
+  return report(all, recipe.observer, args.output, context);
 }
 
-Status gather(const Args& args, Context& context) {
+// Saves what there is every few seconds.
+class Checkpoints {
+ public:
+  explicit Checkpoints(std::string path) : path_(std::move(path)) {}
+  Status operator()(const Statistics& s) {
+    const auto now = Clock::now();
+    if (now < next_) return {};
+    OCTET_TRY(save_file(path_, s.to_bytes()));
+    const auto saved = Clock::now();
+    const double seconds = std::chrono::duration<double>(saved - now).count();
+    next_ = saved + after(std::max(kCheckpointSeconds, kCheckpointShare * seconds));
+    return {};
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static Clock::duration after(double seconds) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  }
+  std::string path_;
+  Clock::time_point next_ = Clock::now() + after(kCheckpointSeconds);
+};
+
+Status gather_data(const CalibrateArgs& args, Context& context) {
   auto options = args.data.options();
   if (!options.ok()) return context.misuse(options.status().message());
   options->refuse_nan = true;
@@ -101,42 +121,30 @@ Status gather(const Args& args, Context& context) {
   if (!shard.ok()) return context.misuse(shard.status().message());
   OCTET_ASSIGN(const Recipe recipe, args.recipe.recipe());
   OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
-  OCTET_ASSIGN(const PreparedModel prepared, prepare(*model, recipe).at(args.model));
   const std::vector<InputSpec> inputs = input_specs(model->main());
   OCTET_ASSIGN(Dataset data, Dataset::open(args.files, inputs, *options).at(args.model));
-  const int64_t mine = (data.size() - shard->index + shard->count - 1) / shard->count;
-  if (mine <= 0)
+  if (shard->index >= data.size())
     return Status::invalid(fmt::format("{}: no samples for shard {}", args.files[0], args.shard));
-  Calibration so_far;
+  Statistics so_far;
   if (args.resume && std::filesystem::exists(args.output)) {
-    OCTET_ASSIGN(so_far, load_statistics(args.output));
-    if (so_far.samples() > mine)
-      return Status::invalid(
-          fmt::format("{}: holds {} samples, the data has {}", args.output, so_far.samples(), mine));
+    OCTET_ASSIGN(so_far, Statistics::load(args.output));
   }
-  // The first sample of the calibration itself is an error at once, not after hours: is the output writable?
-  {
-    OCTET_ASSIGN(const auto probe, OutputFile::create(args.output));
-  }
-  {
-    ProgressBar bar("calibrating");
-    int64_t done = so_far.samples();
-    while (done < mine) {
-      const int64_t until = std::min(done + kCheckpoint, mine);
-      DatasetSource source(data, inputs, shard->index + done * shard->count,
-                           std::min(shard->index + until * shard->count, data.size()), shard->count);
-      CalibrateOptions how{.observer = recipe.observer, .threads = args.threads, .progress = {}};
-      how.progress = [&](int64_t n, int64_t) { bar.update(done + n, mine); };
-      OCTET_ASSIGN(so_far, calibrate(*prepared.model, source, how, std::move(so_far)).at(args.model));
-      done = until;
-      if (done < mine) OCTET_TRY(save(so_far, args.output));
-    }
-  }
-  OCTET_TRY(save(so_far, args.output));
-  return report(so_far, args.output, context);
+  // An output that can't be written to is an error at once, not after hours.
+  OCTET_TRY(OutputFile::create(args.output).status());
+  DatasetSource source(data, inputs, shard->index, data.size(), shard->count);
+  GatherScope scope;
+  scope.shard = shard->index;
+  scope.shards = shard->count;
+  scope.total = data.size();
+  OCTET_ASSIGN(const Statistics all,
+               gather_statistics(*model, source, recipe, scope, {args.threads, phase_bars(), nullptr},
+                                 std::move(so_far), Checkpoints(args.output))
+                   .at(args.model));
+  OCTET_TRY(save_file(args.output, all.to_bytes()));
+  return report(all, recipe.observer, args.output, context);
 }
 
-Status run(const Args& args, Context& context) {
+Status run(const CalibrateArgs& args, Context& context) {
   if (!args.merge.empty()) {
     if (!args.model.empty() || !args.files.empty())
       return context.misuse("--merge takes no model and no data");
@@ -144,28 +152,30 @@ Status run(const Args& args, Context& context) {
   }
   if (args.model.empty()) return context.misuse("MODEL is needed");
   if (args.files.empty()) return context.misuse("--data is needed");
-  return gather(args, context);
+  return gather_data(args, context);
 }
 
 }  // namespace
 
 Action add_calibrate(CLI::App& app) {
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<CalibrateArgs>();
   app.add_option("MODEL", args->model, "A float .tflite or .circle file");
   add_files_option(app, "-d,--data", args->files);
-  app.add_option("-o,--output", args->output, "Where the statistics go")->required()->type_name("STATS.json");
-  app.add_option("--merge", args->merge, "Add up statistics of the same model instead")
-      ->type_name("STATS.json...");
+  app.add_option("-o,--output", args->output, "Where the statistics go")->required()->type_name("STATS");
+  app.add_option("--merge", args->merge, "Merge statistics of the same model instead")->type_name("STATS...");
   app.add_option("--shard", args->shard, "Take the samples i, i+n, i+2n, ... only (i from 1 to n)")
       ->type_name("i/n");
-  app.add_flag("--resume", args->resume, "Go on where the output file ends, if there is one");
+  app.add_flag("--resume", args->resume, "Resume from the output file if it exists");
   add_threads_option(app, args->threads);
   add_calibration_recipe(app, args->recipe);
   add_data_options(app, args->data);
   app.footer(
-      "Statistics belong to the model as it is after fusion: use the same --recipe, --no-equalize and "
-      "--no-spare-channels for quantize.\nJSON: samples, observer, values[{name, min, max, range[2]}], "
-      "oddities[]");
+      "Statistics serve every observer and every scheme; options that change weights before (--no-equalize, "
+      "--no-spare-channels) have to be those of quantize. The file also keeps up to 288 samples, which "
+      "quantize "
+      "corrects rounding on, chooses by and measures on.\nJSON: samples, held_out, partial, values[{name, "
+      "min, max, "
+      "range[2]}], non_finite[]");
   return [args](Context& context) { return run(*args, context); };
 }
 

@@ -38,8 +38,8 @@ Result<std::vector<int64_t>> labels_for(const Dataset& data, const std::string& 
   return labels;
 }
 
-Result<Scores> score(Session& session, Session* against, const std::vector<int64_t>& labels, int64_t first,
-                     int64_t end) {
+Result<Scores> score(Session& session, Session* against, const std::vector<int64_t>& labels,
+                     const std::vector<int64_t>& samples) {
   if (session.outputs() == 0 || (against != nullptr && against->outputs() == 0))
     return Status::invalid(session.model().path + ": has no outputs");
   if (against != nullptr && against->size() != session.size())
@@ -47,7 +47,8 @@ Result<Scores> score(Session& session, Session* against, const std::vector<int64
                                        session.size(), against->model().path, against->size()));
   int64_t top1 = 0, top5 = 0, same = 0, against_top1 = 0, against_top5 = 0;
   ProgressBar bar("evaluating");
-  for (int64_t i = first; i < end; ++i) {
+  int64_t done = 0;
+  for (int64_t i : samples) {
     OCTET_TRY(session.run(i));
     const std::vector<float> scores = real_values(session.output(0));
     if (scores.empty()) return Status::invalid(session.model().path + ": its first output is empty");
@@ -70,10 +71,10 @@ Result<Scores> score(Session& session, Session* against, const std::vector<int64
         against_top1 += other_rank == 0, against_top5 += other_rank < 5;
       }
     }
-    bar.update(i - first + 1, end - first);
+    bar.update(++done, static_cast<int64_t>(samples.size()));
   }
   Scores s;
-  s.samples = end - first;
+  s.samples = done;
   const auto share = [&](int64_t n) { return static_cast<double>(n) / static_cast<double>(s.samples); };
   if (s.samples == 0) return s;
   if (!labels.empty()) s.top1 = share(top1), s.top5 = share(top5);

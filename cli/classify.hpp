@@ -28,8 +28,8 @@ struct Scores {
   std::optional<double> against_top1, against_top5;
 };
 
-// Run samples [first, end) of `session` (and of `against`, which may be null) and count.
-Result<Scores> score(Session& session, Session* against, const std::vector<int64_t>& labels, int64_t first,
-                     int64_t end);
+// Run these samples of `session` (and of `against`, which may be null) and count.
+Result<Scores> score(Session& session, Session* against, const std::vector<int64_t>& labels,
+                     const std::vector<int64_t>& samples);
 
 }  // namespace octet

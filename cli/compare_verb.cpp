@@ -27,13 +27,8 @@ Status run_compare(const CompareArgs& args, Context& context) {
   const std::vector<InputSpec> inputs = input_specs(a->main());
   OCTET_ASSIGN(Dataset data, Dataset::open(args.files, inputs, *options).at(args.a));
   DatasetSource source(data, inputs, 0, data.size());
-  Comparison c;
-  {
-    ProgressBar bar("comparing");
-    CompareOptions how{.threads = args.threads, .layers = args.layers, .progress = {}};
-    how.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
-    OCTET_ASSIGN(c, compare(*a, *b, source, how));
-  }
+  const CompareOptions how{.threads = args.threads, .layers = args.layers, .progress = phase_bars()};
+  OCTET_ASSIGN(const Comparison c, compare(*a, *b, source, how));
   if (context.json) {
     Json doc = {{"a", args.a},
                 {"b", args.b},

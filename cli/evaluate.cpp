@@ -1,6 +1,7 @@
 // octet evaluate: a classifier's accuracy, and its agreement with another model.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <numeric>
 
 #include "cli/classify.hpp"
 #include "octet/try.hpp"
@@ -39,7 +40,9 @@ Status evaluate(const EvaluateArgs& args, Context& context) {
   }
   if (labels.empty() && !against)
     return context.misuse("--labels or --against is needed (the data has no class folders)");
-  OCTET_ASSIGN(const Scores s, score(*session, against.get(), labels, 0, session->size()));
+  std::vector<int64_t> all(static_cast<size_t>(session->size()));
+  std::iota(all.begin(), all.end(), 0);
+  OCTET_ASSIGN(const Scores s, score(*session, against.get(), labels, all));
   if (context.json) {
     print_json({{"model", args.model},
                 {"samples", s.samples},

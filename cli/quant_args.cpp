@@ -65,13 +65,11 @@ void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
 
 void add_recipe_options(CLI::App& app, RecipeArgs& args) {
   add_calibration_recipe(app, args);
-  app.add_flag(
-      "--no-balance", args.no_balance,
-      "int8: don't rescale channels of activations by what they hold on the data (never done with --stats)");
-  app.add_flag(
-      "--no-wide", args.no_wide,
-      "int8: no 16-bit activations, which recurrent cells, statistics of normalizations and pictures that "
-      "a network only corrects have else");
+  app.add_flag("--no-balance", args.no_balance,
+               "int8: don't rescale channels of activations by what they hold on the data");
+  app.add_flag("--no-wide", args.no_wide,
+               "int8: do not use 16-bit activations for recurrent cells, normalization statistics and global "
+               "residuals");
   app.add_option(
          "--scheme", args.scheme,
          "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
@@ -103,14 +101,14 @@ void add_recipe_options(CLI::App& app, RecipeArgs& args) {
                  "data, or nearest")
       ->check(CLI::IsMember({"compensated", "nearest"}));
   app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
-  app.add_option(
-         "--min-sqnr", args.min_sqnr_db,
-         "Raise operators to 16-bit activations, those with the most noise for the work first, until the "
-         "outputs reach this; to float where that is not enough")
+  app.add_option("--min-sqnr", args.min_sqnr_db,
+                 "Promote operators to 16-bit activations, best noise per cost first, until the output SQNR "
+                 "reaches DB; to "
+                 "float where that is not enough")
       ->type_name("DB");
   app.add_option(
          "--raise-to", args.raise_to,
-         "What --min-sqnr and --max-drop raise operators to: int16 (default), then float; or float at once")
+         "What --min-sqnr and --max-drop promote operators to: int16 (default), then float; or float at once")
       ->check(CLI::IsMember({"int16", "float"}));
 }
 

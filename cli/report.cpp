@@ -35,9 +35,20 @@ Table explain_table(const QuantizeSummary& s) {
   return table;
 }
 
-std::string measured_on(const QuantizeSummary& s) {
-  return fmt::format("{} samples{}", s.report.error->samples,
-                     s.held_out > 0 ? " that calibration did not see" : " of the data");
+std::string measured_on(const QuantizeReport& r) {
+  return fmt::format("{} {}samples", r.measured_on.samples,
+                     r.measured_on.held_out ? "held-out " : "calibration ");
+}
+
+// How the data was used.
+std::string data_text(const QuantizeSummary& s) {
+  const Statistics& d = s.statistics;
+  if (d.position() == 0) return {};
+  return fmt::format(
+      "data: {} samples{}: {} to work with ({} corrected rounding, {} chose), {} held out to measure on\n",
+      d.position(), s.passes > 0 ? fmt::format(", read {} time{}", s.passes, s.passes == 1 ? "" : "s") : "",
+      d.samples(), d.kept(SampleRole::correct).size(), d.kept(SampleRole::select).size(),
+      d.position() - d.samples());
 }
 
 }  // namespace
@@ -64,9 +75,10 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
               {"fallback", fallback},
               {"sqnr_db", r.error ? Json(r.error->sqnr_db) : Json(nullptr)},
               {"fusions", fusions},
-              {"calibration_samples", s.calibration.samples()},
-              {"measured_samples", r.error ? r.error->samples : 0},
-              {"held_out", s.held_out > 0},
+              {"calibration_samples", r.calibration_samples},
+              {"data_passes", s.passes},
+              {"measured_on", {{"samples", r.measured_on.samples}, {"held_out", r.measured_on.held_out}}},
+              {"target_met", r.target_met},
               {"outputs", r.error ? errors_json(r.error->outputs) : Json::array()},
               {"layers", r.error ? errors_json(r.error->layers) : Json::array()},
               {"findings", findings},
@@ -97,6 +109,7 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
                r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});
   std::string text = fmt::format("{} -> {} ({}, {:.1f} s)\n{}\n", s.input, s.output, name_of(s.recipe.scheme),
                                  s.seconds, table.text());
+  text += data_text(s);
   if (s.scores && s.scores->top1)
     text += fmt::format("top-1 {:.2f} % -> {:.2f} % on {} samples\n", 100 * *s.scores->against_top1,
                         100 * *s.scores->top1, s.scores->samples);
@@ -115,7 +128,7 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
   for (const Finding& f : r.findings)
     text += fmt::format("note: {}: {}\n", f.where, f.what);
   if (r.error)
-    text += fmt::format("\nmeasured on {}\n{}\n", measured_on(s),
+    text += fmt::format("\nmeasured on {}\n{}\n", measured_on(r),
                         errors_table(r.error->outputs, "output", SIZE_MAX));
   if (r.error && !r.error->layers.empty())
     text +=

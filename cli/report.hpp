@@ -14,10 +14,10 @@ struct QuantizeSummary {
   std::string input, output;  // paths
   int64_t input_bytes = 0, output_bytes = 0;
   Recipe recipe;
-  Calibration calibration;
+  Statistics statistics;
   QuantizeReport report;
-  std::optional<Scores> scores;  // with --max-drop
-  int64_t held_out = 0;          // samples that calibration did not see; 0: it saw all
+  std::optional<Scores> scores;  // with --max-drop, on the held-out samples
+  int64_t passes = 0;            // over the data; 0: there was none
   ModelPtr result;
   double seconds = 0;
 };

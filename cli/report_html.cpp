@@ -67,11 +67,12 @@ double position(double v, double unit) {
   return std::copysign(std::log1p(std::abs(v) / unit), v);
 }
 
-std::string range_plot(const Calibration& c) {
-  if (c.values().empty()) return "<p>No calibration.</p>\n";
+std::string range_plot(const Statistics& statistics, const std::string& observer_name) {
+  const auto observer = find_observer(observer_name);
+  if (statistics.values().empty() || !observer.ok()) return "<p>No calibration.</p>\n";
   double most = 0, least = INFINITY;
-  for (const auto& [name, o] : c.values()) {
-    const Range seen = o->extremes();
+  for (const auto& [key, s] : statistics.values()) {
+    const Range seen = s.extremes();
     const double m =
         std::max(std::abs(static_cast<double>(seen.min)), std::abs(static_cast<double>(seen.max)));
     most = std::max(most, m);
@@ -80,12 +81,12 @@ std::string range_plot(const Calibration& c) {
   if (most == 0) return "<p>All values were 0.</p>\n";
   const double unit = std::max(least / 4, most * 1e-6), half = position(most, unit);
   const auto x = [&](double v) { return kLabel + kPlot / 2.0 * (1 + position(v, unit) / half); };
-  std::string svg = svg_open(c.values().size());
+  std::string svg = svg_open(statistics.values().size());
   size_t row = 0;
-  for (const auto& [name, o] : c.values()) {
-    const Range seen = o->extremes(), range = o->range();
+  for (const auto& [key, s] : statistics.values()) {
+    const Range seen = s.extremes(), range = (*observer)->range(s);
     const int y = static_cast<int>(row) * kRow;
-    svg += svg_label(row, name);
+    svg += svg_label(row, key.first);
     svg += fmt::format("<rect x='{:.1f}' y='{}' width='{:.1f}' height='{}' fill='#9bd'/>\n", x(range.min),
                        y + 3, std::max(x(range.max) - x(range.min), 1.0), kRow - 6);
     svg += fmt::format(
@@ -115,7 +116,7 @@ std::string html_report(const QuantizeSummary& s) {
       {"source", fmt::format("{} ({})", s.input, bytes_text(s.input_bytes))},
       {"result", fmt::format("{} ({})", s.output, bytes_text(s.output_bytes))},
       {"scheme", fmt::format("{}, observer {}", name_of(s.recipe.scheme), s.recipe.observer)},
-      {"calibrated on", fmt::format("{} samples", s.calibration.samples())},
+      {"calibrated on", fmt::format("{} samples", r.calibration_samples)},
       {"operators", r.ops_int16 > 0 ? fmt::format("{} in int16, {} in int8, {} in float", r.ops_int16,
                                                   r.ops_int8, r.ops_float)
                                     : fmt::format("{} in int8, {} in float", r.ops_int8, r.ops_float)}};
@@ -150,7 +151,7 @@ std::string html_report(const QuantizeSummary& s) {
       "<h2>Ranges</h2>\n<p>Lines: values seen. Bars: the range that is quantized. The scale is linear around "
       "0 and "
       "logarithmic outside.</p>\n" +
-      range_plot(s.calibration);
+      range_plot(s.statistics, s.recipe.observer);
   if (!fallback.empty()) page += "<h2>Other types than the scheme's</h2>\n" + rows(fallback);
   if (!findings.empty()) page += "<h2>Notes</h2>\n" + rows(findings);
   if (!fusions.empty()) page += "<h2>Fusions</h2>\n" + rows(fusions);

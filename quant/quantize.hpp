@@ -1,37 +1,22 @@
-// From a float model to a quantized one.
-//
-//   auto prepared = octet::prepare(*model, recipe);                       // fused, equalized
-//   auto stats = octet::calibrate(*prepared->model, samples, {.observer = recipe.observer});
-//   auto result = octet::quantize(*prepared, *stats, recipe);             // assign, materialize, verify
+// From a float model to a quantized one: the one pipeline. A result is a function of the model, the recipe
+// and the statistics (statistics/statistics.hpp), which hold all that was seen of the data.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "quant/assign/assign.hpp"
+#include "quant/assign/document.hpp"
 #include "quant/measure/compare.hpp"
+#include "quant/pipeline.hpp"
+#include "quant/prepare.hpp"
 #include "quant/recipe.hpp"
-#include "schema/ir/graph.hpp"
+#include "quant/statistics/gather.hpp"
+#include "quant/statistics/statistics.hpp"
 
 namespace octet {
-
-// A float model made ready: what is calibrated and quantized.
-struct PreparedModel {
-  bool equalized = false;   // weights were rescaled between layers
-  int64_t input_bytes = 0;  // of the source model's file
-  std::shared_ptr<const ModelData> model;
-  NodeMarks int16_activations;  // operators of its main graph that 8 bits are too coarse for
-  // What results are measured against, where `model` computes the same on some data only; null: `model`.
-  std::shared_ptr<const ModelData> reference;
-  std::map<std::string, int> fusions;  // rule -> how often it fired
-  std::string fusion_text;             // one line per site
-};
-// Error when the model is quantized already.
-Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe);
 
 struct Fallback {
   std::string op;               // name of the operator
@@ -49,55 +34,67 @@ struct QuantizeReport {
   std::map<std::string, int> fusions;
   std::string fusion_text;
   std::vector<Finding> findings;
+  // What the figures below were measured on: nothing was set or chosen with these samples, unless there was
+  // one sample in all (held_out is false then).
+  struct {
+    int64_t samples = 0;
+    bool held_out = false;
+  } measured_on;
   std::optional<Comparison> error;  // against the source, with layers; when there were samples
+  int64_t calibration_samples = 0;
+  std::optional<double> loss;  // of the caller's metric, as it was when the search ended
+  bool target_met = true;      // of the recipe's min_sqnr_db and of the metric
 };
 
 struct QuantizeResult {
   std::shared_ptr<const ModelData> model;
+  // What the figures are of: made in the same way without the held-out samples, which `model` was made with,
+  // too.
+  std::shared_ptr<const ModelData> measured;
   QuantizeReport report;
+  AssignmentDocument assignment;  // gives the same bytes again: apply()
 };
 
-// What choices between two results are made by: the mean SQNR of the outputs, in dB; of a classifier's scores
-// in front of the exponential, which blows up the few samples where classes are close and hides all others.
-double merit(const PreparedModel& prepared, const Comparison& error);
+// A figure of the caller's that must not be too high: accuracy that is lost, say.
+struct LossLimit {
+  std::function<Result<double>(const ModelData& candidate)> loss;  // empty: no limit
+  double limit = 0;
+  std::string reason;  // "to meet --max-drop 1", for operators that are promoted for its sake
+};
 
 struct QuantizeOptions {
   int threads = 1;
-  // Data to correct biases with and to measure the result on; without it neither is done.
-  SampleSource* samples = nullptr;
-  int64_t max_measured = 32;  // of the samples' last ones
-  // Operators of the prepared model that compute in another type than the recipe says.
-  std::vector<Forced> forced;
   Progress progress;
   std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
+  HeldOutSamples held_out;                      // none: those that the statistics keep
+  LossLimit loss;
 };
 
-// Schemes without integer activations ignore `calibration`.
-Result<QuantizeResult> quantize(const PreparedModel& prepared, const Calibration& calibration,
-                                const Recipe& recipe, const QuantizeOptions& options = {});
+// Everything that follows from statistics. Error when they lack a tensor: they were gathered from another
+// model, or with flags that changed it. Schemes without integer activations can do with none.
+Result<QuantizeResult> quantize(const ModelData& source, const Statistics& statistics, const Recipe& recipe,
+                                const QuantizeOptions& options = {});
 
-// A whole quantization: the recipe that was kept, and what came of it on the way.
-struct QuantizeRun {
-  Recipe recipe;
-  PreparedModel prepared;
-  Calibration calibration;
-  QuantizeResult result;
+// The statistics that quantize() wants: one pass over the samples. `hold_out`: keep some apart to measure on.
+// With `scope` of a shard, `samples` are those of the shard.
+struct GatherScope {
+  bool hold_out = true;
+  int64_t shard = 0, shards = 1;
+  int64_t total = -1;  // samples of all shards; -1: those of `samples`
 };
-// The steps of a quantization that need the data.
-struct QuantizeSteps {
-  std::function<Result<PreparedModel>(const PreparedModel&)> balance;  // balance.hpp; may be null
-  std::function<Result<Calibration>(const PreparedModel&)> calibrate;
-  // Makes and measures the result.
-  std::function<Result<QuantizeResult>(const PreparedModel&, const Calibration&, const Recipe&)> finish;
-};
-// Equalization rescues networks with unbalanced channels and harms others, and so does balancing channels on
-// data. When `prepared` was equalized and the result was measured, the job is done again without it, and the
-// better result is kept; and once more with channels balanced, where there are any to balance.
-Result<QuantizeRun> quantize_better(const ModelData& source, PreparedModel prepared, const Recipe& recipe,
-                                    const QuantizeSteps& steps);
+Result<Statistics> gather_statistics(const ModelData& source, SampleSource& samples, const Recipe& recipe,
+                                     const GatherScope& scope, const GatherOptions& options,
+                                     Statistics so_far = {},
+                                     const std::function<Status(const Statistics&)>& checkpoint = nullptr);
 
-// All of it: prepare, calibrate, quantize, measure.
+// Both: samples split themselves into those that set ranges, correct, select and measure (sample_plan.hpp).
 Result<QuantizeResult> quantize(const ModelData& source, SampleSource& samples, const Recipe& recipe,
                                 const QuantizeOptions& options = {});
+
+// The model that a document describes; no data is needed. Error when it does not fit the source.
+Result<std::shared_ptr<const ModelData>> apply(const ModelData& source, const AssignmentDocument& assignment);
+// The same with a report; figures are measured on `held_out` if there is any.
+Result<QuantizeResult> result_of(const ModelData& source, AssignmentDocument assignment,
+                                 HeldOutSamples held_out, const StepOptions& options);
 
 }  // namespace octet

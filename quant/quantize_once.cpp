@@ -10,9 +10,9 @@
 namespace octet {
 namespace {
 
-std::vector<Forced> find_refused(const Materialized& m, const Assignment& a) {
+std::vector<TypeOverride> find_refused(const Materialized& m, const Assignment& a) {
   ThreadPool pool(1);
-  std::vector<Forced> refused;
+  std::vector<TypeOverride> refused;
   for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
     const NodeId source = m.source[i];
     if (source < 0 || a.nodes[static_cast<size_t>(source)].kind != NodeForm::Kind::integer) continue;
@@ -26,16 +26,16 @@ std::vector<Forced> find_refused(const Materialized& m, const Assignment& a) {
 
 }  // namespace
 
-Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration& calibration,
-                                const Recipe& recipe, std::vector<Forced> forced,
+Result<Quantized> quantize_once(const PreparedModel& prepared, const GraphStatistics& statistics,
+                                const Recipe& recipe, std::vector<TypeOverride> overrides,
                                 const WeightMoments* moments) {
   const Graph& g = prepared.model->main();
   for (;;) {
-    OCTET_ASSIGN(Assignment a, assign(g, calibration, recipe, forced, prepared.int16_activations));
+    OCTET_ASSIGN(Assignment a, assign(g, statistics, recipe, overrides, prepared.int16_activations));
     OCTET_ASSIGN(Materialized m, materialize(g, a, recipe.io));
-    if (std::vector<Forced> refused = find_refused(m, a); !refused.empty()) {
+    if (std::vector<TypeOverride> refused = find_refused(m, a); !refused.empty()) {
       // Each round moves at least one more node from int16 to int8 or from there to float, so this ends.
-      forced.insert(forced.end(), refused.begin(), refused.end());
+      overrides.insert(overrides.end(), refused.begin(), refused.end());
       continue;
     }
     if (auto status = verify_quantized(m.graph); !status.ok())
@@ -48,7 +48,7 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const Calibration
     model->file_bytes = 0;
     if (auto status = validate(*model); !status.ok())
       return Status::internal("the quantized graph is wrong: " + status.message());
-    return Quantized{std::move(model), std::move(a), std::move(m.source), std::move(forced)};
+    return Quantized{std::move(model), std::move(a), std::move(m.source), std::move(overrides)};
   }
 }
 

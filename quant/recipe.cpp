@@ -157,7 +157,7 @@ constexpr std::array kKeys = {
     Key{"observer",
         [](const nlohmann::json& value, Recipe& recipe) -> Status {
           OCTET_ASSIGN(recipe.observer, read_string(value));
-          auto known = make_observer(recipe.observer);
+          auto known = find_observer(recipe.observer);
           return known.ok() ? Status() : std::move(known).status();
         }},
     Key{"io",

@@ -8,10 +8,12 @@
 
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/try.hpp"
 #include "quant/assign/assign_weights.hpp"
 #include "quant/assign/response.hpp"
 #include "quant/assign/same_scale.hpp"
 #include "quant/assign/scales.hpp"
+#include "quant/statistics/keys.hpp"
 
 namespace octet {
 namespace {
@@ -22,7 +24,7 @@ bool is_same(const TensorRule& r) {
   return r.kind == Kind::same_as_input || r.kind == Kind::same_as_output;
 }
 
-std::string oddities_text(const Oddities& odd) {
+std::string non_finite_text(const NonFiniteCounts& odd) {
   std::string text;
   auto add = [&](int64_t n, const char* what) {
     if (n != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", n, what);
@@ -35,10 +37,12 @@ std::string oddities_text(const Oddities& odd) {
 
 class Assigner {
  public:
-  Assigner(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-           const std::vector<Forced>& forced, NodeMarks int16_activations)
+  Assigner(const Graph& g, const GraphStatistics& statistics, const Observer& observer, const Recipe& recipe,
+           const std::vector<TypeOverride>& overrides, NodeMarks int16_activations)
       : g_(g),
         uses_(uses_of(g)),
+        statistics_(statistics),
+        observer_(observer),
         recipe_(recipe),
         int16_activations_(std::move(int16_activations)),
         groups_(g.values.size()) {
@@ -47,17 +51,9 @@ class Assigner {
     a_.values.resize(g.values.size());
     a_.types.assign(g.values.size(), DType::int8);
     a_.narrow.resize(g.values.size());
-    forced_.resize(g.nodes.size());
-    for (const Forced& f : forced)
-      forced_[static_cast<size_t>(f.node)] = &f;  // of several the last
-    const std::vector<std::string> keys = value_keys(g);
-    for (const std::string& key : keys)
-      observers_.push_back(calibration.find(key));
-    inner_.resize(g.nodes.size());
-    const auto inner = inner_keys(g);
-    for (size_t n = 0; n < inner.size(); ++n)
-      for (const std::string& key : inner[n])
-        inner_[n].push_back(calibration.find(key));
+    overrides_.resize(g.nodes.size());
+    for (const TypeOverride& o : overrides)
+      overrides_[static_cast<size_t>(o.node)] = &o;
   }
 
   Result<Assignment> run() {
@@ -110,23 +106,23 @@ class Assigner {
     }
     f.reason = why_float(n);
     f.kind = f.reason.empty() ? NodeForm::Kind::integer : NodeForm::Kind::floating;
-    const Forced* forced = forced_[static_cast<size_t>(n)];
-    const bool raised = forced != nullptr && forced->type == DType::int16;
+    const TypeOverride* given = overrides_[static_cast<size_t>(n)];
+    const bool promoted = given != nullptr && given->type == DType::int16;
     const OperatorChoice choice = choice_for(recipe_, g_, n);
     const bool asked = choice.scheme == Scheme::int16x8;
     const bool marked = int16_activations_[static_cast<size_t>(n)] != 0 && recipe_.wide && !choice.has_scheme;
-    if (f.kind != NodeForm::Kind::integer || !(asked || raised || marked)) return;
+    if (f.kind != NodeForm::Kind::integer || !(asked || promoted || marked)) return;
     std::string why = why_int8(n);
     if (why.empty()) f.type = DType::int16;
     if (asked) f.reason = std::move(why);
-    if (raised && f.type == DType::int16 && !asked && !marked) f.reason = forced->reason;
+    if (promoted && f.type == DType::int16 && !asked && !marked) f.reason = given->reason;
   }
 
   // Why an operator's activations are int8 although 16 bits are wanted.
   std::string why_int8(NodeId n) const {
-    if (const Forced* forced = forced_[static_cast<size_t>(n)];
-        forced != nullptr && forced->type != DType::int16)
-      return forced->reason;
+    if (const TypeOverride* given = overrides_[static_cast<size_t>(n)];
+        given != nullptr && given->type != DType::int16)
+      return given->reason;
     const QuantRule& rule = rules(n);
     for (const auto* list : {&rule.inputs, &rule.outputs, &rule.intermediates})
       for (const TensorRule& r : *list)
@@ -155,9 +151,9 @@ class Assigner {
     const QuantRule& rule = quant_rule(*spec, op);
     if (!rule.has_int8) return std::string(rule.why_not);
     if (const OperatorChoice c = choice_for(recipe_, g_, n); !octet::is_integer(c.scheme)) return c.reason();
-    if (const Forced* forced = forced_[static_cast<size_t>(n)];
-        forced != nullptr && forced->type == DType::float32)
-      return forced->reason;
+    if (const TypeOverride* given = overrides_[static_cast<size_t>(n)];
+        given != nullptr && given->type == DType::float32)
+      return given->reason;
     for (size_t i = 0; i < op.inputs.size(); ++i)
       if (std::string why = why_not_tensor(n, op.inputs[i], rule.input(i)); !why.empty()) return why;
     for (size_t i = 0; i < op.outputs.size(); ++i)
@@ -167,12 +163,12 @@ class Assigner {
     return {};
   }
 
-  // What lies inside the operator, if the rule needs to know it, was seen.
+  // Require statistics for the operator's internal tensors where the rule needs them.
   std::string why_not_seen(NodeId n, const TensorRule& rule) const {
     if (rule.inner < 0) return {};
-    const auto& inner = inner_[static_cast<size_t>(n)];
     const auto i = static_cast<size_t>(rule.inner);
-    if (i < inner.size() && inner[i] != nullptr && inner[i]->count() > 0) return {};
+    if (const TensorStatistics* seen = statistics_.inner(n, i); seen != nullptr && seen->count() > 0)
+      return {};
     return fmt::format("no finite values were seen in its {} during calibration",
                        find_spec(node(n).kind)->inner[i]);
   }
@@ -201,13 +197,13 @@ class Assigner {
     if (rule.kind == Kind::weights && rule.a >= value.shape.rank())
       return fmt::format("weights '{}' have no axis {}", value.name, rule.a);
     if (is_constant_role) {
-      Oddities odd;
+      NonFiniteCounts odd;
       range_of_constant(value.constant.as<float>(), odd);
       if (odd.any()) return fmt::format("'{}' holds values that are not finite", value.name);
     }
     if (value.is_constant() || rule.kind == Kind::keep || rule.kind == Kind::fixed) return {};
-    const Observer* observer = observers_[static_cast<size_t>(v)];
-    if (observer == nullptr || observer->count() == 0)
+    const TensorStatistics* seen = statistics_.of(v);
+    if (seen == nullptr || seen->count() == 0)
       return fmt::format("no finite values were seen in '{}' during calibration", value.name);
     return {};
   }
@@ -217,9 +213,9 @@ class Assigner {
   void collect_ranges() {
     const std::vector<std::string> keys = value_keys(g_);
     for (size_t v = 0; v < g_.values.size(); ++v) {
-      const Observer* observer = observers_[v];
-      if (observer == nullptr || !is_moving(static_cast<ValueId>(v))) continue;
-      Range r = observer->range(response_to(static_cast<ValueId>(v)));
+      const TensorStatistics* seen = statistics_.of(static_cast<ValueId>(v));
+      if (seen == nullptr || !is_moving(static_cast<ValueId>(v))) continue;
+      Range r = observer_.range(*seen, response_to(static_cast<ValueId>(v)));
       if (const NodeId p = uses_.producer[v]; p >= 0) {
         if (const Activation* act = activation_of(node(p).attrs); act != nullptr) {
           const RealRange bound = range_of(*act);
@@ -227,11 +223,11 @@ class Assigner {
         }
       }
       groups_.set_range(static_cast<ValueId>(v), {std::min(r.min, 0.0f), std::max(r.max, 0.0f)},
-                        observer->extremes());
-      add_end_points(static_cast<ValueId>(v), *observer);
-      if (observer->oddities().any())
+                        seen->extremes());
+      if (observer_.counts) add_end_points(static_cast<ValueId>(v), *seen);
+      if (seen->non_finite().any())
         report(keys[v],
-               "calibration saw " + oddities_text(observer->oddities()) + " values; they were left out");
+               "calibration saw " + non_finite_text(seen->non_finite()) + " values; they were left out");
     }
     for (size_t n = 0; n < g_.nodes.size(); ++n) {
       if (!is_integer(n)) continue;
@@ -254,14 +250,14 @@ class Assigner {
   }
 
   // Many values at an end of the range: something was clamped there.
-  void add_end_points(ValueId v, const Observer& observer) {
+  void add_end_points(ValueId v, const TensorStatistics& statistics) {
     constexpr float kMany = 0.005f;
     // A clamp that no file has a code for costs operators unless int8 saturates at its very bounds.
     if (const NodeId p = uses_.producer[static_cast<size_t>(v)]; p >= 0)
       if (const Activation* act = activation_of(node(p).attrs);
           act != nullptr && act->kind == Activation::Kind::clamp)
         return;
-    const Range share = observer.share_at_ends(), seen = observer.extremes();
+    const Range share = statistics.share_at_ends(), seen = statistics.extremes();
     if (share.min >= kMany && seen.min != 0) groups_.add_point(v, {seen.min, static_cast<double>(share.min)});
     if (share.max >= kMany && seen.max != 0) groups_.add_point(v, {seen.max, static_cast<double>(share.max)});
   }
@@ -299,7 +295,7 @@ class Assigner {
         if (!is_moving(p.value)) {
           // A constant that is all the output can be (a table to gather from) must fit into the range.
           const auto values = g_.value(p.value).constant.as<float>();
-          Oddities odd;
+          NonFiniteCounts odd;
           const Range r = range_of_constant(values, odd);
           if (only_constants_in) groups_.widen(anchor->value, r);
           // A single number (a fill, a bound) occurs often; how often is not known.
@@ -424,20 +420,20 @@ class Assigner {
 
   // By what calibration saw inside of the operator.
   Quantization inner_quantization(NodeId n, const TensorRule& rule) {
-    const Observer& observer = *inner_[static_cast<size_t>(n)][static_cast<size_t>(rule.inner)];
+    const TensorStatistics& seen = *statistics_.inner(n, static_cast<size_t>(rule.inner));
     const std::string where = fmt::format("{}/{}", node_name(g_, n),
                                           find_spec(node(n).kind)->inner[static_cast<size_t>(rule.inner)]);
-    if (observer.oddities().any())
-      report(where, "calibration saw " + oddities_text(observer.oddities()) + " values; they were left out");
+    if (seen.non_finite().any())
+      report(where, "calibration saw " + non_finite_text(seen.non_finite()) + " values; they were left out");
     std::string note;
-    const Affine a = rule.kind == Kind::activation ? activation_affine(observer.range(), note)
-                                                   : int16_affine(rule, observer.extremes(), note);
+    const Affine a = rule.kind == Kind::activation ? activation_affine(observer_.range(seen), note)
+                                                   : int16_affine(rule, seen.extremes(), note);
     if (!note.empty()) report(where, note);
     return Quantization::per_tensor(a);
   }
 
   Quantization constant_quantization(ValueId v, DType type) {
-    Oddities odd;
+    NonFiniteCounts odd;
     const auto values = g_.value(v).constant.as<float>();
     const Range r = range_of_constant(values, odd);
     // One number all over: exact to the last bit, which matters where it is an exponent.
@@ -445,30 +441,31 @@ class Assigner {
       return Quantization::per_tensor({std::fabs(r.max) / 64, 0});
     if (odd.any())
       report(g_.value(v).name,
-             "holds " + oddities_text(odd) + " values; they saturate and do not widen its range");
+             "holds " + non_finite_text(odd) + " values; they saturate and do not widen its range");
     std::string note;
     return Quantization::per_tensor(affine_of(type, r, note));
   }
 
   const Graph& g_;
   Uses uses_;
+  const GraphStatistics& statistics_;
+  const Observer& observer_;
   const Recipe& recipe_;
   NodeMarks int16_activations_;
   Groups groups_;
   Assignment a_;
-  std::vector<const Forced*> forced_;  // per node; most are null
-  std::vector<const Observer*> observers_;
-  std::vector<std::vector<const Observer*>> inner_;  // per node, of OpSpec::inner
+  std::vector<const TypeOverride*> overrides_;  // per node; most are null
 };
 
 }  // namespace
 
-Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-                          const std::vector<Forced>& forced, const NodeMarks& int16_activations) {
-  for (const Forced& f : forced)
-    if (f.node < 0 || static_cast<size_t>(f.node) >= g.nodes.size())
-      return Status::invalid(fmt::format("there is no operator {} to force", f.node));
-  return Assigner(g, calibration, recipe, forced, int16_activations).run();
+Result<Assignment> assign(const Graph& g, const GraphStatistics& statistics, const Recipe& recipe,
+                          const std::vector<TypeOverride>& overrides, const NodeMarks& int16_activations) {
+  for (const TypeOverride& o : overrides)
+    if (o.node < 0 || static_cast<size_t>(o.node) >= g.nodes.size())
+      return Status::invalid(fmt::format("there is no operator {} to give another type", o.node));
+  OCTET_ASSIGN(const Observer* observer, find_observer(recipe.observer));
+  return Assigner(g, statistics, *observer, recipe, overrides, int16_activations).run();
 }
 
 }  // namespace octet

@@ -8,7 +8,7 @@
 
 #include "graph/graph_editor.hpp"
 #include "quant/recipe.hpp"
-#include "quant/statistics/calibration.hpp"
+#include "quant/statistics/statistics.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
@@ -44,15 +44,19 @@ struct Assignment {
   std::vector<Finding> findings;
 };
 
-// Nodes that must compute in another type than the recipe says, with the reason.
-struct Forced {
+// A node that computes in another type than the recipe says, with the reason.
+struct TypeOverride {
   NodeId node = -1;
   DType type = DType::float32;  // or int8, or int16 where the recipe has 8 bits
   std::string reason;
+
+  friend bool operator==(const TypeOverride&, const TypeOverride&) = default;
 };
 
-// `int16_activations`: the operators that round_once() found to need them; a recipe may say otherwise.
-Result<Assignment> assign(const Graph& g, const Calibration& calibration, const Recipe& recipe,
-                          const std::vector<Forced>& forced = {}, const NodeMarks& int16_activations = {});
+// Of several overrides of one node the last counts. `int16_activations`: the operators that round_once()
+// found to need them; a recipe may say otherwise.
+Result<Assignment> assign(const Graph& g, const GraphStatistics& statistics, const Recipe& recipe,
+                          const std::vector<TypeOverride>& overrides = {},
+                          const NodeMarks& int16_activations = {});
 
 }  // namespace octet

@@ -25,7 +25,7 @@ Quantization quantization_of(const std::vector<float>& scales, int axis) {
 }
 
 WeightScales symmetric16_scale(const Value& value, const TensorRule& rule, std::vector<Finding>& findings) {
-  Oddities odd;
+  NonFiniteCounts odd;
   std::string note;
   const Affine a = int16_affine(rule, range_of_constant(value.constant.as<float>(), odd), note);
   if (!note.empty()) findings.push_back({value.name, note});

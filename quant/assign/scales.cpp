@@ -201,7 +201,7 @@ Range range_of(const Affine& a, DType type) {
   return {static_cast<float>(dequantize(i.lo, a)), static_cast<float>(dequantize(i.hi, a))};
 }
 
-Range range_of_constant(std::span<const float> values, Oddities& odd) {
+Range range_of_constant(std::span<const float> values, NonFiniteCounts& odd) {
   Range r;
   bool any = false;
   for (float v : values) {

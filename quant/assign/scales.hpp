@@ -36,7 +36,7 @@ Affine affine_of(DType type, Range r, std::string& note, std::span<const MassPoi
 Range range_of(const Affine& a, DType type);
 
 // Extremes of a constant, as data: what is not finite and fills are left out and counted.
-Range range_of_constant(std::span<const float> values, Oddities& odd);
+Range range_of_constant(std::span<const float> values, NonFiniteCounts& odd);
 
 // (Q5) Symmetric scales of float32 weights, one per slice along `axis`, or a single one when axis < 0.
 // Channels that are all zero get the largest scale of the others.

@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "octet/custom.hpp"
 #include "octet/try.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/reals.hpp"
@@ -96,9 +97,9 @@ class ChannelFactors {
 };
 
 // Keeps what model A computed for one sample, under the ids of its values.
-class Record final : public Tap {
+class ReferenceValues final : public Tap {
  public:
-  Record(const ModelData& model, std::vector<char> wanted)
+  ReferenceValues(const ModelData& model, std::vector<char> wanted)
       : factors_(model), wanted_(std::move(wanted)), values_(wanted_.size()) {}
   void on_value(ValueId id, const ConstTensorView& view) override {
     const auto i = static_cast<size_t>(id);
@@ -113,21 +114,23 @@ class Record final : public Tap {
 };
 
 // Compares every value of model B with its counterpart in A as soon as B has computed it.
-class Judge final : public Tap {
+class ErrorAccumulator final : public Tap {
  public:
-  Judge(const ModelData& model, const Record& record, const std::vector<ValueId>& partner)
-      : factors_(model), record_(record), partner_(partner), sums_(partner.size()) {}
+  ErrorAccumulator(const ModelData& model, const ReferenceValues& reference,
+                   const std::vector<ValueId>& partner)
+      : factors_(model), reference_(reference), partner_(partner), sums_(partner.size()) {}
   void on_value(ValueId id, const ConstTensorView& view) override {
     const ValueId a = partner_[static_cast<size_t>(id)];
     if (a == kNoValue) return;
     factors_.to_source_reals(id, view, scratch_);
-    if (scratch_.size() == record_.at(a).size()) sums_[static_cast<size_t>(id)].add(record_.at(a), scratch_);
+    if (scratch_.size() == reference_.at(a).size())
+      sums_[static_cast<size_t>(id)].add(reference_.at(a), scratch_);
   }
   const Sums& sums(size_t id) const { return sums_[id]; }
 
  private:
   ChannelFactors factors_;
-  const Record& record_;
+  const ReferenceValues& reference_;
   const std::vector<ValueId>& partner_;
   std::vector<Sums> sums_;
   std::vector<float> scratch_;
@@ -171,10 +174,11 @@ Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource&
     for (ValueId v : partner)
       if (v != kNoValue) wanted[static_cast<size_t>(v)] = 1;
   }
-  Record record(a, std::move(wanted));
-  Judge judge(b, record, partner);
+  ReferenceValues reference(a, std::move(wanted));
+  ErrorAccumulator errors(b, reference, partner);
   Runner run_a(a, options.threads, options.layers, options.custom_ops),
-      run_b(b, options.threads, options.layers, options.custom_ops);
+      run_b(b, options.threads, false, options.custom_ops),
+      run_layers(b, options.threads, true, options.custom_ops);
   std::vector<Sums> sums(ga.outputs.size());
   std::vector<ConstTensorView> sample, converted;
   std::vector<std::vector<std::byte>> storage(gb.inputs.size());
@@ -186,7 +190,7 @@ Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource&
     OCTET_ASSIGN(const bool more, samples.next(sample));
     if (!more) break;
     if (i < options.first) continue;
-    auto status = run_a.run(sample, options.layers ? &record : nullptr);
+    auto status = run_a.run(sample, options.layers ? &reference : nullptr);
     if (!status.ok()) return std::move(status).at(fmt::format("sample {}", i));
     converted.clear();
     for (size_t k = 0; k < sample.size() && k < gb.inputs.size(); ++k) {
@@ -194,7 +198,8 @@ Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource&
                                                     gb.value(gb.inputs[k]).quant, storage[k]));
       converted.push_back(v);
     }
-    status = run_b.run(converted, options.layers ? &judge : nullptr);
+    status = run_b.run(converted);
+    if (status.ok() && options.layers) status = run_layers.run(converted, &errors);
     if (!status.ok()) return std::move(status).at(fmt::format("sample {}", i));
     for (size_t k = 0; k < sums.size(); ++k) {
       const ConstTensorView va = run_a.executor().output(k), vb = run_b.executor().output(k);
@@ -207,7 +212,7 @@ Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource&
     }
     ++result.samples;
     if (options.progress)
-      options.progress(result.samples,
+      options.progress("measuring", result.samples,
                        samples.size() < 0 ? -1 : std::min(options.count, samples.size() - options.first));
   }
   if (result.samples == 0) return Status::invalid("no samples to compare the models on");
@@ -222,8 +227,8 @@ Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource&
   }
   result.sqnr_db = all.sqnr_db();
   for (size_t i = 0; i < partner.size(); ++i)
-    if (partner[i] != kNoValue && judge.sums(i).count != 0)
-      result.layers.push_back(judge.sums(i).error(ga.value(partner[i]).name, true));
+    if (partner[i] != kNoValue && errors.sums(i).count != 0)
+      result.layers.push_back(errors.sums(i).error(ga.value(partner[i]).name, true));
   std::stable_sort(result.layers.begin(), result.layers.end(),
                    [](const TensorError& p, const TensorError& q) { return p.sqnr_db < q.sqnr_db; });
   return result;

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "quant/statistics/calibration.hpp"
+#include "quant/statistics/sample_source.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
+
+class CustomOps;  // kernels/custom.hpp
 
 // The error of one tensor, over all samples. Integers are compared as the reals they stand for.
 struct TensorError {
@@ -36,8 +39,9 @@ struct CompareOptions {
   std::shared_ptr<const CustomOps> custom_ops;  // the program's custom operators; may be null
 };
 
-// Samples fit `a`; inputs of `b` that are integers are quantized from them. Error when the models' inputs or
-// outputs do not correspond.
+// Outputs are those of the plans that run the models outside of a comparison, with fused steps; layers are
+// those of plans that keep every value. Samples fit `a`; inputs of `b` that are integers are quantized from
+// them. Error when the models' inputs or outputs do not correspond.
 Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource& samples,
                            const CompareOptions& options = {});
 

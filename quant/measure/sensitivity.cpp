@@ -37,44 +37,6 @@ double work_of(const Graph& g, const std::vector<Shape>& shapes, const Node& n) 
   return kElement * elements + (known ? static_cast<double>(spec->macs(t.desc(n))) : 0);
 }
 
-// A few samples, kept: they are read once for all groups. The last ones, which results are measured on, too;
-// where the number is not known, the first ones.
-class FewSamples final : public SampleSource {
- public:
-  static Result<FewSamples> of(SampleSource& source) {
-    FewSamples last;
-    std::vector<ConstTensorView> sample;
-    OCTET_TRY(source.rewind());
-    const int64_t size = source.size();
-    for (int64_t i = 0; size >= 0 || i < kSamples; ++i) {
-      OCTET_ASSIGN(const bool more, source.next(sample));
-      if (!more) break;
-      if (i < size - kSamples) continue;
-      last.views_.push_back(sample);
-      auto& bytes = last.bytes_.emplace_back();
-      for (ConstTensorView& v : last.views_.back()) {
-        const auto* begin = static_cast<const std::byte*>(v.data);
-        v.data = bytes.emplace_back(begin, begin + byte_size(v.dtype, v.shape)).data();
-      }
-    }
-    return last;
-  }
-  Result<bool> next(std::vector<ConstTensorView>& sample) override {
-    if (at_ == views_.size()) return false;
-    sample = views_[at_++];
-    return true;
-  }
-  Status rewind() override {
-    at_ = 0;
-    return {};
-  }
-
- private:
-  std::vector<std::vector<ConstTensorView>> views_;
-  std::vector<std::vector<std::vector<std::byte>>> bytes_;  // of views_
-  size_t at_ = 0;
-};
-
 // A group of values with one rounding.
 struct Group {
   std::vector<ValueId> values;
@@ -176,7 +138,7 @@ ModelData with_rounding(const ModelData& model, const Assignment& a, const Group
 
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
                                                       const Assignment& assignment, const Recipe& recipe,
-                                                      const QuantizeOptions& options) {
+                                                      SelectionSamples samples, const StepOptions& options) {
   const Graph& g = prepared.model->main();
   const Uses uses = uses_of(g);
   std::vector<Shape> shapes;
@@ -185,7 +147,7 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
   CompareOptions how;
   how.threads = options.threads;
   how.custom_ops = options.custom_ops;
-  OCTET_ASSIGN(FewSamples samples, FewSamples::of(*options.samples));
+  how.count = kSamples;
   std::set<ValueId> fixed;
   if (recipe.io == Io::int8 || recipe.io == Io::uint8)
     for (const auto* border : {&g.inputs, &g.outputs})
@@ -193,7 +155,8 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
   const std::vector<Group> groups = groups_of(g, assignment, fixed);
   std::vector<NoisyActivation> ranked;
   for (size_t i = 0; i < groups.size(); ++i) {
-    if (options.progress) options.progress(static_cast<int64_t>(i), static_cast<int64_t>(groups.size()));
+    if (options.progress)
+      options.progress("ranking activations", static_cast<int64_t>(i), static_cast<int64_t>(groups.size()));
     NoisyActivation n;
     n.name = g.value(groups[i].sources[0]).name;
     std::set<NodeId> nodes;
@@ -210,21 +173,13 @@ Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepa
     }
     if (n.nodes.empty()) continue;
     const ModelData rounded = with_rounding(*prepared.model, assignment, groups[i]);
-    OCTET_ASSIGN(const Comparison error, compare(*prepared.model, rounded, samples, how));
+    OCTET_ASSIGN(const Comparison error, compare(*prepared.model, rounded, *samples.source, how));
     n.noise = std::pow(10, -error.sqnr_db / 10);
     ranked.push_back(std::move(n));
   }
   std::ranges::stable_sort(ranked, std::greater(),
                            [](const NoisyActivation& n) { return n.noise / std::max(n.work, 1.0); });
   return ranked;
-}
-
-Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
-                                                      const Calibration& calibration, const Recipe& recipe,
-                                                      const QuantizeOptions& options) {
-  OCTET_ASSIGN(const Assignment a, assign(prepared.model->main(), calibration, recipe, options.forced,
-                                          prepared.int16_activations));
-  return rank_activations(prepared, a, recipe, options);
 }
 
 std::vector<NoisyActivation> take(std::vector<NoisyActivation>& ranked, double now, double wanted) {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "quant/assign/assign.hpp"
-#include "quant/quantize.hpp"
+#include "quant/pipeline.hpp"
 
 namespace octet {
 
@@ -18,16 +18,11 @@ struct NoisyActivation {
 };
 
 // (Q20) All of them in the prepared model, whose int8 form is `assignment`; the greatest noise for the work
-// first. Each is rounded alone, in float, on a few samples. Inputs and outputs that the recipe wants in 8
-// bits are rounded in any case.
+// first. Each is rounded alone, in float, on a few of the samples. Inputs and outputs that the recipe wants
+// in 8 bits are rounded in any case.
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
                                                       const Assignment& assignment, const Recipe& recipe,
-                                                      const QuantizeOptions& options);
-
-// The same, for the assignment that the recipe gives.
-Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
-                                                      const Calibration& calibration, const Recipe& recipe,
-                                                      const QuantizeOptions& options);
+                                                      SelectionSamples samples, const StepOptions& options);
 
 // (Q20) Takes from `ranked` what should bring the noise of the outputs from `now` to `wanted` with little
 // work: at least one, unless there is none. Independent roundings add up, and all noise is put down to those

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <set>
 
@@ -230,7 +231,14 @@ std::vector<ValueId> rescalable_values(const Graph& g) {
   return result;
 }
 
-ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics, FusionReport& report) {
+namespace {
+
+// Which exponents the channels of a producer's output get; empty: leave it as it is.
+using Choice =
+    std::function<std::vector<int8_t>(const Graph& balanced, const ChannelSpace& space, ValueId output)>;
+
+// All or nothing: biases may leave the range of float where no weight does.
+ChannelExponents rescale_channels(Graph& g, const Choice& choose, FusionReport& report) {
   Graph balanced = g;
   ChannelExponents exponents;
   FusionReport changed;
@@ -238,15 +246,11 @@ ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics,
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const auto producer = static_cast<NodeId>(i);
     const auto space = space_of(ed, producer);
-    const auto it = space ? statistics.find(g.nodes[i].outputs[0]) : statistics.end();
-    if (it == statistics.end()) continue;
-    const std::vector<ChannelStats>& stats = it->second;
-    if (static_cast<int64_t>(stats.size()) != last_extent(g, it->first) || stats.empty() ||
-        stats[0].count == 0)
-      continue;
-    const std::vector<int8_t> e = best_exponents(balanced, *space, stats);
+    if (!space) continue;
+    const ValueId output = g.nodes[i].outputs[0];
+    const std::vector<int8_t> e = choose(balanced, *space, output);
+    if (static_cast<int64_t>(e.size()) != last_extent(g, output)) continue;
     if (std::all_of(e.begin(), e.end(), [](int8_t x) { return x == 0; })) continue;
-    // Biases may leave the range of float where no weight does: all or nothing.
     if (!rescale(ed, producer, *space, e).ok()) return {};
     for (const ChannelSpace::Place& p : space->places) {
       std::vector<int8_t>& all = exponents[g.value(p.value).name];
@@ -259,6 +263,32 @@ ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics,
   g = std::move(balanced);
   report.append(changed);
   return exponents;
+}
+
+}  // namespace
+
+ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics, FusionReport& report) {
+  const Graph before = g;
+  return rescale_channels(
+      g,
+      [&](const Graph& balanced, const ChannelSpace& space, ValueId output) {
+        const auto it = statistics.find(output);
+        const bool known = it != statistics.end() && !it->second.empty() && it->second[0].count > 0 &&
+                           static_cast<int64_t>(it->second.size()) == last_extent(before, output);
+        return known ? best_exponents(balanced, space, it->second) : std::vector<int8_t>();
+      },
+      report);
+}
+
+ChannelExponents balance_channels(Graph& g, const ChannelExponents& exponents, FusionReport& report) {
+  const Graph before = g;
+  return rescale_channels(
+      g,
+      [&](const Graph&, const ChannelSpace&, ValueId output) {
+        const auto it = exponents.find(before.value(output).name);
+        return it == exponents.end() ? std::vector<int8_t>() : it->second;
+      },
+      report);
 }
 
 }  // namespace octet

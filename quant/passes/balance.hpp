@@ -42,5 +42,7 @@ using ChannelExponents = std::map<std::string, std::vector<int8_t>>;
 // rounded to quarters of an octave, so that they take a byte per channel in a file. One report entry per
 // value. Declines, with `g` unchanged and no exponents, when a weight or bias would leave the range of float.
 ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics, FusionReport& report);
+// The same with the exponents that it gave before.
+ChannelExponents balance_channels(Graph& g, const ChannelExponents& exponents, FusionReport& report);
 
 }  // namespace octet

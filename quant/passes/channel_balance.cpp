@@ -1,7 +1,8 @@
 #include "quant/passes/channel_balance.hpp"
 
+#include <fmt/format.h>
+
 #include "octet/try.hpp"
-#include "quant/pipeline.hpp"
 #include "quant/reals.hpp"
 
 namespace octet {
@@ -43,26 +44,51 @@ void add(std::vector<int8_t>& sum, const std::vector<int8_t>& more) {
 
 }  // namespace
 
-Result<PreparedModel> balance(const PreparedModel& prepared, const QuantizeOptions& options) {
-  ChannelTap tap(prepared.model->main());
-  if (tap.statistics().empty() || options.samples == nullptr) return prepared;
-  OCTET_TRY(watch_samples(*prepared.model, options, tap));
-  auto model = std::make_shared<ModelData>(*prepared.model);
-  FusionReport report;
-  ChannelExponents exponents = balance_channels(model->main(), tap.statistics(), report);
-  if (exponents.empty()) return prepared;
-  for (auto& [name, all] : exponents_of(*model))  // of a source that was balanced and stayed in float
-    add(exponents[name], all);
+namespace {
+
+// `prepared` with `model`, whose channels were balanced by `exponents`.
+PreparedModel balanced_form(const PreparedModel& prepared, std::shared_ptr<ModelData> model,
+                            ChannelExponents exponents, const FusionReport& report) {
+  ChannelExponents all = exponents;
+  for (auto& [name, more] : exponents_of(*model))  // of a source that was balanced and stayed in float
+    add(all[name], more);
   std::erase_if(model->metadata, [](const auto& entry) { return entry.first.starts_with(kPrefix); });
-  for (const auto& [name, bytes] : exponents)
+  for (const auto& [name, bytes] : all)
     model->metadata.emplace_back(std::string(kPrefix) + name, Constant::of(bytes));
   PreparedModel result = prepared;
   result.reference = prepared.reference ? prepared.reference : prepared.model;
   result.model = std::move(model);
+  result.exponents = std::move(exponents);
   for (const auto& [rule, count] : report.counts())
     result.fusions[rule] += count;
   result.fusion_text += report.to_string();
   return result;
+}
+
+}  // namespace
+
+Result<PreparedModel> balance(const PreparedModel& prepared, CorrectionSamples samples,
+                              const StepOptions& options) {
+  ChannelTap tap(prepared.graph());
+  if (tap.statistics().empty() || !samples) return prepared;
+  OCTET_TRY(watch_samples(*prepared.model, samples, options, tap));
+  auto model = std::make_shared<ModelData>(*prepared.model);
+  FusionReport report;
+  ChannelExponents exponents = balance_channels(model->main(), tap.statistics(), report);
+  if (exponents.empty()) return prepared;
+  return balanced_form(prepared, std::move(model), std::move(exponents), report);
+}
+
+Result<PreparedModel> balance_with(const PreparedModel& prepared, const ChannelExponents& exponents) {
+  auto model = std::make_shared<ModelData>(*prepared.model);
+  FusionReport report;
+  ChannelExponents applied = balance_channels(model->main(), exponents, report);
+  for (const auto& [name, e] : exponents)
+    if (const auto it = applied.find(name); it == applied.end() || it->second != e)
+      return Status::invalid(
+          fmt::format("tensor '{}': its channels can't be rescaled as the assignment says", name));
+  if (applied.empty()) return prepared;
+  return balanced_form(prepared, std::move(model), std::move(applied), report);
 }
 
 ChannelExponents exponents_of(const ModelData& model) {

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "quant/passes/balance.hpp"
-#include "quant/quantize.hpp"
+#include "quant/pipeline.hpp"
 
 namespace octet {
 
-// `prepared` with its channels balanced by what they hold on options.samples; as it is when there is nothing
-// to rescale. What was rescaled by what is kept in the model's metadata.
-Result<PreparedModel> balance(const PreparedModel& prepared, const QuantizeOptions& options);
+// `prepared` with its channels balanced by what they hold on the samples; as it is when there is nothing to
+// rescale. What was rescaled by what is kept in the model's metadata.
+Result<PreparedModel> balance(const PreparedModel& prepared, CorrectionSamples samples,
+                              const StepOptions& options);
+// The same with exponents that are given.
+Result<PreparedModel> balance_with(const PreparedModel& prepared, const ChannelExponents& exponents);
 
 // What the metadata of a model says of it: an entry "octet.exponents/<name of the value>" has a signed byte
 // per channel. A value times 2^(exponent / kExponentSteps) is what the source model computes. Whether there

@@ -31,23 +31,18 @@ std::vector<double> difference(std::vector<double> a, const std::vector<double>&
   return a;
 }
 
-// Calls f with samples from all over the data, `most` at most and none with NaN or Inf; it returns true when
-// it needs no more.
+// Calls f with each sample; it returns true when it needs no more.
 template <class F>
-Status each_sample(SampleSource& samples, int64_t most, const F& f) {
-  const int64_t size = samples.size();
-  const int64_t stride = size > most ? size / most : 1;
+Status each_sample(CorrectionSamples samples, const F& f) {
   std::vector<ConstTensorView> sample;
-  OCTET_TRY(samples.rewind());
-  for (int64_t i = 0, taken = 0; taken < most; ++i) {
-    OCTET_ASSIGN(const bool more, samples.next(sample));
-    if (!more) break;
-    if (i % stride != 0 || !std::all_of(sample.begin(), sample.end(), all_finite)) continue;
+  OCTET_TRY(samples.source->rewind());
+  for (;;) {
+    OCTET_ASSIGN(const bool more, samples.source->next(sample));
+    if (!more) return {};
+    if (!std::all_of(sample.begin(), sample.end(), all_finite)) continue;
     OCTET_ASSIGN(const bool enough, f(sample));
-    if (enough) break;
-    ++taken;
+    if (enough) return {};
   }
-  return {};
 }
 
 // The means of what sites meet in the float graph.
@@ -77,27 +72,26 @@ class RealMeans final : public Tap {
 // operator's mean output lacks when everything before it is integer and corrected already: noise that passes
 // a ReLU shifts means, and so do ranges that end early. Does nothing where the graph can't run that way.
 Status shift_in_order(const ModelData& real, Graph& g, const std::vector<WeightSite>& sites,
-                      const QuantizeOptions& options) {
+                      CorrectionSamples samples, const StepOptions& options) {
   auto made = Lockstep::create(g, options.threads, options.custom_ops);
   if (made.status().code() == Code::unsupported) return {};
   OCTET_ASSIGN(const std::unique_ptr<Lockstep> lockstep, std::move(made));
-  const int64_t most = std::clamp<int64_t>(lockstep->capacity(kLockstepBytes), 1, kRefineSamples);
+  const int64_t capacity = std::max<int64_t>(lockstep->capacity(kLockstepBytes), 1);
   ThreadPool pool(options.threads);
   Runner runner(real, options.threads, true, options.custom_ops);
   RealMeans means(sites, pool);
   std::vector<std::vector<std::byte>> storage(g.inputs.size());
-  auto status =
-      each_sample(*options.samples, most, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
-        std::vector<ConstTensorView> converted;
-        for (size_t i = 0; i < sample.size(); ++i) {
-          const Value& v = g.value(g.inputs[i]);
-          OCTET_ASSIGN(const ConstTensorView c, convert(sample[i], v.dtype, v.quant, storage[i]));
-          converted.push_back(c);
-        }
-        OCTET_TRY(lockstep->add_sample(converted));
-        OCTET_TRY(runner.run(sample, &means));
-        return false;
-      });
+  auto status = each_sample(samples, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+    std::vector<ConstTensorView> converted;
+    for (size_t i = 0; i < sample.size(); ++i) {
+      const Value& v = g.value(g.inputs[i]);
+      OCTET_ASSIGN(const ConstTensorView c, convert(sample[i], v.dtype, v.quant, storage[i]));
+      converted.push_back(c);
+    }
+    OCTET_TRY(lockstep->add_sample(converted));
+    OCTET_TRY(runner.run(sample, &means));
+    return static_cast<int64_t>(lockstep->samples()) >= capacity;
+  });
   if (status.code() == Code::unsupported) return {};
   OCTET_TRY(std::move(status));
   std::map<ValueId, size_t> site_of;  // by the weights, which no other operator reads
@@ -149,13 +143,13 @@ Constant shifted(const Value& bias, const std::vector<double>& lack) {
                                     : integers(bias.constant.as<int32_t>());
 }
 
-Status watch_samples(const ModelData& model, const QuantizeOptions& options, Tap& tap) {
+Status watch_samples(const ModelData& model, CorrectionSamples samples, const StepOptions& options,
+                     Tap& tap) {
   Runner runner(model, options.threads, true, options.custom_ops);
-  return each_sample(*options.samples, kRefineSamples,
-                     [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
-                       OCTET_TRY(runner.run(sample, &tap));
-                       return false;
-                     });
+  return each_sample(samples, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+    OCTET_TRY(runner.run(sample, &tap));
+    return false;
+  });
 }
 
 std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quantized& q) {
@@ -196,16 +190,14 @@ std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quanti
 }
 
 Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std::vector<WeightSite>& sites,
-                      const Recipe& recipe, const QuantizeOptions& options) {
+                      const Recipe& recipe, CorrectionSamples samples, const StepOptions& options) {
   if (sites.empty()) return {};
   std::vector<WatchedWindows> watched;
   for (const WeightSite& s : sites)
     watched.push_back(s.windows);
-  const int64_t size = options.samples->size();
   ThreadPool pool(options.threads);
-  MomentsTap moments(prepared.model->main().values.size(), watched,
-                     size < 0 ? kRefineSamples : std::min(size, kRefineSamples), pool);
-  OCTET_TRY(watch_samples(*prepared.model, options, moments));
+  MomentsTap moments(prepared.graph().values.size(), watched, samples.source->size(), pool);
+  OCTET_TRY(watch_samples(*prepared.model, samples, options, moments));
   for (size_t i = 0; i < sites.size(); ++i) {
     const WeightSite& s = sites[i];
     const WindowMoments& m = moments[i];
@@ -216,7 +208,7 @@ Status refine_weights(const PreparedModel& prepared, Graph& quantized, const std
                                           recipe.bias_correction && s.bias != kNoValue, pool));
   }
   if (!recipe.bias_correction) return {};
-  return shift_in_order(*prepared.model, quantized, sites, options);
+  return shift_in_order(*prepared.model, quantized, sites, samples, options);
 }
 
 }  // namespace octet

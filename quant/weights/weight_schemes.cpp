@@ -23,7 +23,7 @@ namespace octet {
 namespace {
 
 // Below this a constant is not worth the operator that makes it float again.
-constexpr int64_t kSmallest = 64;
+constexpr int64_t kMinElements = 64;
 
 bool shrinks_to_integers(Scheme s) {
   return s == Scheme::weight_only || s == Scheme::dynamic;
@@ -108,7 +108,7 @@ class Shrinker {
     if (v == kNoValue || spec == nullptr) return kNo;
     const Value& value = g_.value(v);
     if (!value.is_constant() || value.dtype != DType::float32) return kNo;
-    if (choice_.scheme == Scheme::float16) return value.shape.elements() < kSmallest ? kNo : -1;
+    if (choice_.scheme == Scheme::float16) return value.shape.elements() < kMinElements ? kNo : -1;
     if (!shrinks_to_integers(choice_.scheme)) return kNo;
     const QuantRule& rules = quant_rule(*spec, n);
     if (!rules.has_int8) return kNo;
@@ -119,7 +119,7 @@ class Shrinker {
     for (size_t k = 0; k < n.inputs.size(); ++k)
       if (n.inputs[k] != kNoValue && rules.input(k).kind == TensorRule::Kind::weights)
         size += g_.value(n.inputs[k]).shape.elements();
-    if (size < kSmallest) return kNo;
+    if (size < kMinElements) return kNo;
     return choice_.weights.per_channel ? rule.a : -1;
   }
 
@@ -263,55 +263,13 @@ class Shrinker {
   std::vector<Finding> findings_;
 };
 
-// What became of each operator.
-void count(const PreparedModel& prepared, const Materialized& m, const Recipe& recipe,
-           QuantizeReport& report) {
-  const Graph &g = m.graph, &real = prepared.model->main();
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    if (m.source[i] < 0) continue;
-    const Node& n = g.nodes[i];
-    bool any_float = false, hybrid = false;
-    for (const auto* ids : {&n.inputs, &n.outputs})
-      for (ValueId v : *ids)
-        any_float = any_float || (v != kNoValue && is_float(g.value(v).dtype));
-    for (ValueId v : n.inputs)
-      hybrid =
-          hybrid || (v != kNoValue && (g.value(v).dtype == DType::int8 || g.value(v).dtype == DType::int4));
-    ++(!any_float ? report.ops_other : hybrid ? report.ops_int8 : report.ops_float);
-    if (const OperatorChoice c = choice_for(recipe, real, m.source[i]);
-        c.scheme == Scheme::floating && c.pattern)
-      report.fallback.push_back(
-          {node_name(real, m.source[i]), std::string(name_of(n.kind)), DType::float32, c.reason()});
-  }
-}
-
-// The graph with the weights shrunk, and what that costs where there are samples.
-Result<QuantizeResult> attempt(const PreparedModel& prepared, Materialized m, const Recipe& recipe,
-                               const WeightMoments* moments, const QuantizeOptions& options) {
-  QuantizeResult result;
-  result.report.findings = shrink_weights(prepared, m, recipe, moments);
-  count(prepared, m, recipe, result.report);
-  auto model = std::make_shared<ModelData>(*prepared.model);
-  model->main() = std::move(m.graph);
-  remove_dead(model->main());
-  model->path.clear();
-  model->file_bytes = 0;
-  if (auto status = validate(*model); !status.ok())
-    return Status::internal("the converted graph is wrong: " + status.message());
-  if (options.samples != nullptr) {
-    OCTET_ASSIGN(result.report.error, measure(prepared, *model, options));
-  }
-  result.model = std::move(model);
-  return result;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<WeightMoments>> WeightMoments::gather(const PreparedModel& prepared,
-                                                             const Recipe& recipe,
-                                                             const QuantizeOptions& options) {
+                                                             const Recipe& recipe, CorrectionSamples samples,
+                                                             const StepOptions& options) {
   std::unique_ptr<WeightMoments> moments(new WeightMoments(options.threads));
-  if (options.samples == nullptr || (recipe.rounding == Rounding::nearest && !recipe.bias_correction))
+  if (!samples || (recipe.rounding == Rounding::nearest && !recipe.bias_correction))
     return std::unique_ptr<WeightMoments>();
   const Graph& g = prepared.model->main();
   const std::vector<Shape> shapes = shapes_of(g);
@@ -329,10 +287,8 @@ Result<std::unique_ptr<WeightMoments>> WeightMoments::gather(const PreparedModel
     watched.push_back({x, c->g, std::nullopt});
   }
   if (watched.empty()) return std::unique_ptr<WeightMoments>();
-  const int64_t size = options.samples->size();
-  moments->tap_.emplace(g.values.size(), watched, size < 0 ? kRefineSamples : std::min(size, kRefineSamples),
-                        moments->pool_);
-  OCTET_TRY(watch_samples(*prepared.model, options, *moments->tap_));
+  moments->tap_.emplace(g.values.size(), watched, samples.source->size(), moments->pool_);
+  OCTET_TRY(watch_samples(*prepared.model, samples, options, *moments->tap_));
   return moments;
 }
 
@@ -346,25 +302,6 @@ const WindowMoments* WeightMoments::of(NodeId node) const {
 std::vector<Finding> shrink_weights(const PreparedModel& prepared, Materialized& m, const Recipe& recipe,
                                     const WeightMoments* moments) {
   return Shrinker(prepared, m, recipe, moments).run();
-}
-
-Result<QuantizeResult> quantize_weights(const PreparedModel& prepared, const Recipe& recipe,
-                                        const QuantizeOptions& options) {
-  const Graph& g = prepared.model->main();
-  // Everything float: materialize() only spells out what no file format has a code for.
-  Assignment none;
-  none.nodes.resize(g.nodes.size());
-  none.values.resize(g.values.size());
-  none.types.assign(none.values.size(), DType::float32);
-  OCTET_ASSIGN(Materialized m, materialize(g, none, Io::keep));
-  OCTET_ASSIGN(QuantizeResult result, attempt(prepared, m, recipe, nullptr, options));
-  OCTET_ASSIGN(const auto moments, WeightMoments::gather(prepared, recipe, options));
-  if (moments != nullptr) {
-    OCTET_ASSIGN(QuantizeResult refined, attempt(prepared, std::move(m), recipe, moments.get(), options));
-    if (merit(prepared, *refined.report.error) > merit(prepared, *result.report.error))
-      result = std::move(refined);
-  }
-  return result;
 }
 
 }  // namespace octet

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "octet/try.hpp"
+#include "schema/flatbuffer/format.hpp"
 #include "schema/flatbuffer/options_fields.hpp"
 
 namespace octet {
@@ -253,6 +254,14 @@ Result<WrittenOptions> write_options(flatbuffers::FlatBufferBuilder& fbb, const 
   }
   if (!status.ok()) return status;
   return out;
+}
+
+std::string options_bytes(const Node& node) {
+  flatbuffers::FlatBufferBuilder fbb;
+  const auto options = write_options(fbb, node);
+  if (!options.ok() || options->table.IsNull()) return {};
+  fbb.Finish(options->table);
+  return {reinterpret_cast<const char*>(fbb.GetBufferPointer()), fbb.GetSize()};
 }
 
 }  // namespace octet

@@ -32,7 +32,9 @@ TEST_CASE("calibrate, merge, resume, quantize, compare, evaluate: the main job")
   };
   const Outcome all = octet(with(calibrate, {"-o", folder / "all.json"}));
   REQUIRE_MESSAGE(all.code == 0, all.err);
-  CHECK(all.json()["samples"] == 40);
+  CHECK(all.json()["samples"] == 30);
+  CHECK(all.json()["held_out"] == 10);
+  CHECK(all.json()["partial"] == false);
   CHECK(all.json()["values"][0].contains("name"));
   CHECK(all.json()["values"][0].contains("min"));
   CHECK(all.json()["values"][0].contains("max"));
@@ -42,10 +44,11 @@ TEST_CASE("calibrate, merge, resume, quantize, compare, evaluate: the main job")
   const Outcome merged = octet({"calibrate", "--merge", folder / "a.json", folder / "b.json",
                                 folder / "c.json", "-o", folder / "m.json", "--json"});
   REQUIRE_MESSAGE(merged.code == 0, merged.err);
-  CHECK(merged.json()["samples"] == 40);
+  CHECK(merged.json()["samples"] == 30);
   CHECK(merged.json()["values"] == all.json()["values"]);
+  CHECK(test::read_bytes(folder / "m.json") == test::read_bytes(folder / "all.json"));
   // Everything is there already: nothing is added.
-  CHECK(octet(with(calibrate, {"-o", folder / "all.json", "--resume"})).json()["samples"] == 40);
+  CHECK(octet(with(calibrate, {"-o", folder / "all.json", "--resume"})).json()["samples"] == 30);
 
   const Outcome q = octet({"quantize", model, "-o", folder / "q.tflite", "--data", folder / "d.npy", "--json",
                            "--report", folder / "r.html"});
@@ -58,9 +61,20 @@ TEST_CASE("calibrate, merge, resume, quantize, compare, evaluate: the main job")
   CHECK(q.json().contains("output_bytes"));
   CHECK(q.json().contains("fusions"));
   CHECK(test::read_bytes(folder / "r.html").find("<svg") != std::string::npos);
-  const Outcome s =
-      octet({"quantize", model, "-o", folder / "s.tflite", "--stats", folder / "m.json", "--explain"});
+  // The same bytes from statistics, whatever they were gathered for and in how many parts, and from the
+  // document.
+  const Outcome s = octet({"quantize", model, "-o", folder / "s.tflite", "--stats", folder / "m.json",
+                           "--explain", "--save-assignment", folder / "a.json"});
   REQUIRE_MESSAGE(s.code == 0, s.err);
+  CHECK(test::read_bytes(folder / "s.tflite") == test::read_bytes(folder / "q.tflite"));
+  const Outcome replay = octet({"quantize", model, "-o", folder / "p.tflite", "--assignment",
+                                folder / "a.json", "--held-out", folder / "d.npy", "--json"});
+  REQUIRE_MESSAGE(replay.code == 0, replay.err);
+  CHECK(test::read_bytes(folder / "p.tflite") == test::read_bytes(folder / "q.tflite"));
+  CHECK(replay.json()["measured_on"]["samples"] == 40);
+  CHECK(q.json()["measured_on"]["samples"] == 10);
+  CHECK(q.json()["measured_on"]["held_out"] == true);
+  CHECK(q.json()["data_passes"] == 1);
   CHECK(s.out.find("ops in int8") != std::string::npos);
   const Outcome kept = octet({"quantize", model, "-o", folder / "f.tflite", "--data", folder / "d.npy",
                               "--keep-float", "FULLY_*", "--json"});
@@ -127,7 +141,7 @@ TEST_CASE("quantize: no more is lost than --max-drop and --min-sqnr allow") {
   CHECK(raised.at("ops_float") == 0);
   REQUIRE(raised.at("fallback").size() == 1);
   CHECK(raised.at("fallback")[0].at("type") == "int16");
-  CHECK(raised.at("fallback")[0].at("reason") == "has 16-bit activations to lose at most 0 points");
+  CHECK(raised.at("fallback")[0].at("reason") == "promoted to int16 to lose at most 0 points");
   CHECK(quantize({"--max-drop", "0", "--raise-to", "float"}).at("ops_float") == 1);
   CHECK(agreement() == 1);
 
@@ -142,9 +156,12 @@ TEST_CASE("quantize: no more is lost than --max-drop and --min-sqnr allow") {
       octet({"quantize", model, "-o", folder / "q.tflite", "--scheme", "dynamic", "--min-sqnr", "40"}), 2,
       {"--min-sqnr", "int8"});
   REQUIRE(octet({"calibrate", model, "-o", folder / "s.json", "--data", folder / "d.npy"}).code == 0);
-  check_error(
-      octet({"quantize", model, "-o", folder / "q.tflite", "--stats", folder / "s.json", "--min-sqnr", "40"}),
-      2, {"--min-sqnr", "--data"});
+  CHECK(octet({"quantize", model, "-o", folder / "q.tflite", "--stats", folder / "s.json", "--min-sqnr",
+               std::to_string(target)})
+            .code == 0);
+  check_error(octet({"quantize", model, "-o", folder / "q.tflite", "--stats", folder / "s.json", "--data",
+                     folder / "d.npy"}),
+              2, {"--stats", "--held-out"});
   check_error(
       octet({"quantize", model, "-o", folder / "q.tflite", "--data", folder / "d.npy", "--raise-to", "int4"}),
       2, {"--raise-to"});

@@ -21,12 +21,8 @@ struct Assigned {
 
   explicit Assigned(GraphBuilder& b, Recipe recipe = {}, float scale = 1) : model(model_of(b.build())) {
     recipe.observer = "minmax";
-    RandomSamples samples(model, 4, 0, scale);
-    CalibrateOptions options;
-    options.observer = "minmax";
-    auto c = calibrate(model, samples, options);
-    REQUIRE_MESSAGE(c.ok(), c.status().message());
-    auto result = assign(model.main(), *c, recipe);
+    const ValueStatistics statistics = random_statistics(model, 4, scale);
+    auto result = assign(model.main(), GraphStatistics(statistics, model), recipe);
     REQUIRE_MESSAGE(result.ok(), result.status().message());
     a = *std::move(result);
   }

@@ -5,6 +5,8 @@
 
 #include "quant/measure/compare.hpp"
 #include "quant/passes/channel_balance.hpp"
+#include "quant/quantize.hpp"
+#include "quant/statistics/keys.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
 
@@ -100,39 +102,38 @@ TEST_CASE("balancing is for int8 activations, with data, and can be left out") {
   CHECK(exponents_of(*quantized(m, wide).model).empty());
   const auto prepared = prepare(m, {});
   REQUIRE(prepared.ok());
-  const auto same = balance(*prepared, {});
+  const auto same = balance(*prepared, {}, {});
   REQUIRE(same.ok());
   CHECK(same->model == prepared->model);
 }
 
-TEST_CASE("a balanced result that measures worse is dropped") {
+TEST_CASE("a balanced model is measured against the model as it was, and its exponents make it again") {
   const ModelData m = uneven_net();
-  Recipe recipe = plain();
-  recipe.balance = true;
-  const auto prepared = prepare(m, recipe);
+  const auto prepared = prepare(m, plain());
   REQUIRE(prepared.ok());
-  for (const bool balanced_is_better : {true, false}) {
-    CAPTURE(balanced_is_better);
-    QuantizeSteps steps;
-    steps.balance = [&](const PreparedModel& p) {
-      RandomSamples samples(m, 12);
-      return balance(p, {.samples = &samples, .progress = {}});
-    };
-    steps.calibrate = [](const PreparedModel&) { return Result<Calibration>(Calibration()); };
-    steps.finish = [&](const PreparedModel& p, const Calibration&, const Recipe&) {
-      const bool balanced = !exponents_of(*p.model).empty();
-      QuantizeResult result;
-      result.report.error.emplace();
-      result.report.error->sqnr_db = balanced == balanced_is_better ? 30 : 20;
-      return Result<QuantizeResult>(std::move(result));
-    };
-    const auto run = quantize_better(m, *prepared, recipe, steps);
-    REQUIRE(run.ok());
-    CHECK(exponents_of(*run->prepared.model).empty() != balanced_is_better);
-    CHECK(run->result.report.error->sqnr_db == 30);
-    // What is measured is measured against the model as it was.
-    if (balanced_is_better) CHECK(run->prepared.reference == prepared->model);
-  }
+  RandomSamples samples(m, 12);
+  const auto balanced = balance(*prepared, {&samples}, {});
+  REQUIRE(balanced.ok());
+  CHECK(balanced->reference == prepared->model);
+  REQUIRE(!balanced->exponents.empty());
+  const auto again = balance_with(*prepared, balanced->exponents);
+  REQUIRE(again.ok());
+  CHECK(origins_of(*again->model) == origins_of(*balanced->model));
+  ChannelExponents strange = balanced->exponents;
+  strange["nothing"] = {1, 2};
+  CHECK(balance_with(*prepared, strange).status().message().find("'nothing'") != std::string::npos);
+}
+
+TEST_CASE("of two candidates the one with the better score is kept") {
+  Candidate a, b;
+  a.prepared = b.prepared = *prepare(uneven_net(), plain());
+  CHECK(!is_better(a, b));  // without figures
+  a.error.emplace();
+  b.error.emplace();
+  a.error->outputs = {{.name = "y", .sqnr_db = 30}};
+  b.error->outputs = {{.name = "y", .sqnr_db = 20}};
+  CHECK(is_better(a, b));
+  CHECK(!is_better(b, a));
 }
 
 TEST_CASE("factors of a source that was balanced before are added up") {

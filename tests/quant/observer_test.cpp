@@ -26,10 +26,16 @@ std::vector<float> normal_values(size_t n, uint32_t seed, double sigma = 1) {
   return v;
 }
 
-std::unique_ptr<Observer> made(std::string_view name) {
-  auto o = make_observer(name);
+const Observer& observer(std::string_view name) {
+  const auto o = find_observer(name);
   REQUIRE(o.ok());
-  return *std::move(o);
+  return **o;
+}
+
+TensorStatistics seen(std::span<const float> values) {
+  TensorStatistics s;
+  s.observe(values);
+  return s;
 }
 
 double quantization_error(const std::vector<float>& values, Range r) {
@@ -48,8 +54,8 @@ double quantization_error(const std::vector<float>& values, Range r) {
 
 TEST_CASE("every observer has a name, and an unknown name lists them") {
   for (std::string_view name : observer_names())
-    CHECK(made(name)->name() == name);
-  const auto unknown = make_observer("minimax");
+    CHECK(observer(name).name == name);
+  const auto unknown = find_observer("minimax");
   REQUIRE(!unknown.ok());
   CHECK(unknown.status().message() ==
         "no observer 'minimax'; there are minmax, moving-average, percentile, mse, entropy");
@@ -93,87 +99,76 @@ TEST_CASE("a histogram does not depend on order or on how the values were split"
   CHECK(whole.save() == a.save());
 }
 
-TEST_CASE("merged observers saw what one observer would have seen") {
+TEST_CASE("merged statistics are what one pass would have gathered") {
   const std::vector<float> values = normal_values(6000, 3);
+  TensorStatistics one, left, right;
+  for (size_t i = 0; i < 60; ++i) {
+    const auto part = std::span(values).subspan(i * 100, 100);
+    one.observe(part);
+    (i < 25 ? left : right).observe(part);
+  }
+  REQUIRE(left.merge(right).ok());
+  CHECK(left.save(false) == one.save(false));
   for (std::string_view name : observer_names()) {
     CAPTURE(name);
-    auto one = made(name), left = made(name), right = made(name);
-    for (size_t i = 0; i < 60; ++i) {
-      const auto part = std::span(values).subspan(i * 100, 100);
-      one->observe(part);
-      (i < 25 ? left : right)->observe(part);
-    }
-    REQUIRE(left->merge(*right).ok());
-    CHECK(left->count() == one->count());
-    CHECK(left->extremes() == one->extremes());
-    CHECK(static_cast<double>(left->range().min) == doctest::Approx(static_cast<double>(one->range().min)));
-    CHECK(static_cast<double>(left->range().max) == doctest::Approx(static_cast<double>(one->range().max)));
+    const Range a = observer(name).range(left), b = observer(name).range(one);
+    CHECK(static_cast<double>(a.min) == doctest::Approx(static_cast<double>(b.min)));
+    CHECK(static_cast<double>(a.max) == doctest::Approx(static_cast<double>(b.max)));
   }
-  CHECK(!made("minmax")->merge(*made("mse")).ok());
 }
 
 TEST_CASE("statistics survive a round trip through JSON") {
-  const std::vector<float> values = normal_values(3000, 11);
-  for (std::string_view name : observer_names()) {
-    CAPTURE(name);
-    auto before = made(name), after = made(name);
-    before->observe(values);
-    before->observe(std::vector<float>{std::nanf(""), 1.0f});
-    REQUIRE(after->load(nlohmann::json::parse(before->save().dump())).ok());
-    CHECK(after->range() == before->range());
-    CHECK(after->save() == before->save());
-    CHECK(after->oddities().nan == 1);
-  }
+  TensorStatistics before = seen(normal_values(3000, 11)), after;
+  before.observe(std::vector<float>{std::nanf(""), 1.0f});
+  REQUIRE(after.load(nlohmann::json::parse(before.save(true).dump())).ok());
+  CHECK(after.save(true) == before.save(true));
+  CHECK(after.non_finite().nan == 1);
+  for (std::string_view name : observer_names())
+    CHECK(observer(name).range(after) == observer(name).range(before));
+  CHECK(!before.save(false).contains("average"));
 }
 
 TEST_CASE("memory does not grow with the number of values") {
-  auto o = made("mse");
+  TensorStatistics s;
   size_t after_ten = 0;
   for (int i = 0; i < 300; ++i) {
-    o->observe(normal_values(1000, static_cast<uint32_t>(i), i + 1));
-    if (i == 10) after_ten = o->save().dump().size();
+    s.observe(normal_values(1000, static_cast<uint32_t>(i), i + 1));
+    if (i == 10) after_ten = s.save(true).dump().size();
   }
-  CHECK(o->save().dump().size() < 2 * after_ten);
-  CHECK(o->count() == 300000);
+  CHECK(s.save(true).dump().size() < 2 * after_ten);
+  CHECK(s.count() == 300000);
 }
 
 TEST_CASE("NaN, infinities and fills are counted and left out") {
   const float inf = std::numeric_limits<float>::infinity();
-  for (std::string_view name : observer_names()) {
-    CAPTURE(name);
-    auto o = made(name);
-    o->observe(std::vector<float>{1.0f, std::nanf(""), inf, -inf, -3.4e38f, -1.0f});
-    CHECK(o->count() == 2);
-    CHECK(o->oddities() == Oddities{1, 2, 1});
-    CHECK(o->extremes() == Range{-1.0f, 1.0f});
-    CHECK(std::fabs(o->range().max) < 10);
-    o->observe(std::vector<float>{std::nanf("")});
-    CHECK(o->count() == 2);
-  }
-  auto none = made("mse");
-  none->observe(std::vector<float>{std::nanf("")});
-  CHECK(none->range() == Range{0, 0});
+  TensorStatistics s = seen(std::vector<float>{1.0f, std::nanf(""), inf, -inf, -3.4e38f, -1.0f});
+  CHECK(s.count() == 2);
+  CHECK(s.non_finite() == NonFiniteCounts{1, 2, 1});
+  CHECK(s.extremes() == Range{-1.0f, 1.0f});
+  for (std::string_view name : observer_names())
+    CHECK(std::fabs(observer(name).range(s).max) < 10);
+  s.observe(std::vector<float>{std::nanf("")});
+  CHECK(s.count() == 2);
+  for (std::string_view name : observer_names())
+    CHECK(observer(name).range(seen(std::vector<float>{std::nanf("")})) == Range{0, 0});
 }
 
 TEST_CASE("minmax and moving-average are what they say") {
-  auto m = made("minmax"), a = made("moving-average");
-  for (const auto& v : {std::vector<float>{-1, 3}, {-3, 1}, {-2, 2}}) {
-    m->observe(v);
-    a->observe(v);
-  }
-  CHECK(m->range() == Range{-3, 3});
-  CHECK(a->range() == Range{-2, 2});
+  TensorStatistics s;
+  for (const auto& v : {std::vector<float>{-1, 3}, {-3, 1}, {-2, 2}})
+    s.observe(v);
+  CHECK(observer("minmax").range(s) == Range{-3, 3});
+  CHECK(observer("moving-average").range(s) == Range{-2, 2});
 }
 
 TEST_CASE("percentile cuts off one value in ten thousand") {
   std::vector<float> values = normal_values(100000, 5);
   values[17] = 500.0f;
-  auto o = made("percentile");
-  o->observe(values);
+  const Range r = observer("percentile").range(seen(values));
   std::sort(values.begin(), values.end());
   const double bin = 1000.0 / 2048 * 2;
-  CHECK(std::fabs(static_cast<double>(o->range().max - values[99990])) < bin);
-  CHECK(static_cast<double>(o->range().max) < 10);
+  CHECK(std::fabs(static_cast<double>(r.max - values[99990])) < bin);
+  CHECK(static_cast<double>(r.max) < 10);
 }
 
 TEST_CASE("mse is close to the best range a search over the very data finds") {
@@ -182,15 +177,14 @@ TEST_CASE("mse is close to the best range a search over the very data finds") {
     if (seed == 3)
       for (float& v : values)
         v = std::max(v, 0.0f);
-    auto o = made("mse");
-    o->observe(values);
-    const double mine = quantization_error(values, o->range());
-    const Range seen = o->extremes();
+    const TensorStatistics s = seen(values);
+    const double mine = quantization_error(values, observer("mse").range(s));
+    const Range ends = s.extremes();
     double best = mine;
     for (int i = 20; i <= 100; i += 2)
       for (int j = 20; j <= 100; j += 2)
-        best = std::min(best, quantization_error(values, {seen.min * static_cast<float>(i) / 100,
-                                                          seen.max * static_cast<float>(j) / 100}));
+        best = std::min(best, quantization_error(values, {ends.min * static_cast<float>(i) / 100,
+                                                          ends.max * static_cast<float>(j) / 100}));
     CHECK(mine < 1.15 * best);
   }
 }
@@ -200,24 +194,20 @@ TEST_CASE("mse clips an outlier that entropy and percentile clip too") {
   values[5] = 30.0f;
   for (std::string_view name : {"mse", "percentile", "entropy"}) {
     CAPTURE(name);
-    auto o = made(name);
-    o->observe(values);
+    const Range r = observer(name).range(seen(values));
     // The least squared error is where 2e5 ((c + 5) / 255)^2 / 12 and (30 - c)^2 balance: near 23.
-    CHECK(o->range().max < (name == "mse" ? 24.0f : 15.0f));
-    CHECK(o->range().max > 2.0f);
+    CHECK(r.max < (name == "mse" ? 24.0f : 15.0f));
+    CHECK(r.max > 2.0f);
   }
 }
 
 TEST_CASE("mse reaches beyond a small sample, but not beyond a hard bound") {
-  auto o = made("mse");
-  o->observe(normal_values(500, 21));
-  CHECK(o->range().max > o->extremes().max);
+  const TensorStatistics s = seen(normal_values(500, 21));
+  CHECK(observer("mse").range(s).max > s.extremes().max);
   std::vector<float> bounded = normal_values(500, 22);
   for (float& v : bounded)
     v = std::clamp(v, -0.5f, 0.5f);
-  auto b = made("mse");
-  b->observe(bounded);
-  CHECK(b->range().max <= 0.505f);
+  CHECK(observer("mse").range(seen(bounded)).max <= 0.505f);
 }
 
 TEST_CASE("degenerate data has a range all the same") {
@@ -225,9 +215,7 @@ TEST_CASE("degenerate data has a range all the same") {
     for (float v : {0.0f, 1.0f, -1e-40f, 3e38f}) {
       CAPTURE(name);
       CAPTURE(v);
-      auto o = made(name);
-      o->observe(std::vector<float>(10, v));
-      const Range r = o->range();
+      const Range r = observer(name).range(seen(std::vector<float>(10, v)));
       CHECK(std::isfinite(r.min));
       CHECK(std::isfinite(r.max));
       CHECK(r.min <= r.max);
@@ -256,23 +244,27 @@ TEST_CASE("hostile statistics are errors or harmless") {
   };
   for (const char* text : bad) {
     CAPTURE(text);
-    CHECK(!made("mse")->load(nlohmann::json::parse(text)).ok());
+    CHECK(!TensorStatistics().load(nlohmann::json::parse(text)).ok());
   }
   // Well-formed but absurd: the grid lies far away from the extremes.
   const char* const absurd[] = {
       R"({"count":5,"min":-1,"max":1,"histogram":{"exponent":120,"first":1099511627776,"zeros":0,"counts":[5]}})",
       R"({"count":5,"min":-1,"max":1,"histogram":{"exponent":-149,"first":-1099511627776,"zeros":0,"counts":[5]}})",
   };
-  for (const char* text : absurd)
-    for (std::string_view name : {"mse", "percentile", "entropy"}) {
-      CAPTURE(name);
-      auto o = made(name);
-      REQUIRE(o->load(nlohmann::json::parse(text)).ok());
-      CHECK(std::isfinite(o->range().max));
-      o->observe(std::vector<float>{-5.0f, 0.0f, 7.0f});
-      auto other = made(name);
-      REQUIRE(other->load(nlohmann::json::parse(absurd[0])).ok());
-      CHECK(o->merge(*other).ok());
-      CHECK(std::isfinite(o->range().min));
-    }
+  for (const char* text : absurd) {
+    TensorStatistics s, other;
+    REQUIRE(s.load(nlohmann::json::parse(text)).ok());
+    const auto check_finite = [&] {
+      for (std::string_view name : observer_names()) {
+        CAPTURE(name);
+        CHECK(std::isfinite(observer(name).range(s).max));
+        CHECK(std::isfinite(observer(name).range(s).min));
+      }
+    };
+    check_finite();
+    s.observe(std::vector<float>{-5.0f, 0.0f, 7.0f});
+    REQUIRE(other.load(nlohmann::json::parse(absurd[0])).ok());
+    CHECK(s.merge(other).ok());
+    check_finite();
+  }
 }

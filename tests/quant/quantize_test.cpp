@@ -149,8 +149,13 @@ TEST_CASE("a target in dB keeps the worst operators in float until it is met") {
   recipe.min_sqnr_db = 60;
   const QuantizeResult q = quantized_local(m, recipe);
   REQUIRE(q.report.error);
-  CHECK(q.report.error->sqnr_db >= 60);
-  CHECK(q.report.ops_float > 0);
+  CHECK(q.report.target_met);
+  CHECK(q.report.ops_int16 + q.report.ops_float > 0);
+  // On samples that the search did not see it may miss, and says so.
+  const bool said = std::ranges::any_of(q.report.findings, [](const Finding& f) {
+    return f.what.starts_with("reach 60 dB on the samples of the search");
+  });
+  CHECK(said == (q.report.error->sqnr_db < 60));
 }
 
 TEST_CASE("schemes that need no data") {
@@ -313,7 +318,7 @@ TEST_CASE("NaN in the data is left out and reported") {
   REQUIRE_MESSAGE(q.ok(), q.status().message());
   bool reported = false;
   for (const Finding& f : q->report.findings)
-    reported = reported || (f.where == "x" && f.what.find("6 NaN") != std::string::npos);
+    reported = reported || (f.where == "x" && f.what.find(" NaN") != std::string::npos);
   CHECK(reported);
 }
 
@@ -327,12 +332,9 @@ TEST_CASE("a quantized model is not quantized again") {
   CHECK(again.status().message().starts_with("is quantized already: tensor 'x' is int8"));
 }
 
-TEST_CASE("statistics of another model are refused") {
+TEST_CASE("statistics of another model are refused, and the tensor is named") {
   const ModelData m = model_of(small_net().build());
-  const auto prepared = prepare(m, {});
-  REQUIRE(prepared.ok());
-  CHECK(quantize(*prepared, Calibration(), {}).status().message() ==
-        "the statistics were taken from another model, or with another recipe");
+  CHECK(quantize(m, Statistics(), {}).status().message().find("have nothing on tensor") != std::string::npos);
 }
 
 TEST_CASE("the verifier notices every kind of corruption") {
@@ -410,33 +412,17 @@ TEST_CASE("of equalized and plain weights the better result is kept") {
   weights.constant = Constant::of(w);
   const ModelData m = model_of(std::move(g));
 
-  auto prepared = prepare(m, {});
-  REQUIRE(prepared.ok());
-  REQUIRE(prepared->equalized);
-  for (const bool equalized_is_better : {true, false}) {
-    CAPTURE(equalized_is_better);
-    std::vector<bool> tried;
-    QuantizeSteps steps;
-    steps.calibrate = [](const PreparedModel&) { return Result<Calibration>(Calibration()); };
-    steps.finish = [&](const PreparedModel& p, const Calibration&, const Recipe& r) {
-      CHECK(p.equalized == r.equalize);
-      tried.push_back(p.equalized);
-      QuantizeResult result;
-      result.report.error.emplace();
-      result.report.error->sqnr_db = p.equalized == equalized_is_better ? 30 : 20;
-      return Result<QuantizeResult>(std::move(result));
-    };
-    const auto run = quantize_better(m, *prepared, {}, steps);
-    REQUIRE(run.ok());
-    CHECK(tried == std::vector<bool>{true, false});
-    CHECK(run->prepared.equalized == equalized_is_better);
-    CHECK(run->recipe.equalize == equalized_is_better);
-    CHECK(run->result.report.error->sqnr_db == 30);
-  }
+  const auto variants = variants_of(m, {});
+  REQUIRE(variants.ok());
+  REQUIRE(variants->size() == 2);
+  CHECK((*variants)[0].prepared.equalized);
+  CHECK(!(*variants)[1].prepared.equalized);
+  CHECK(!(*variants)[1].recipe.equalize);
 
-  // And on data: what the whole job returns is the better of what both recipes give.
+  // What the whole job returns is, on the samples that choose, the better of what both recipes give; on
+  // others it is not much worse.
   const auto db = [&](const Recipe& recipe) { return quantized_local(m, recipe).report.error->sqnr_db; };
   Recipe plain;
   plain.equalize = false;
-  CHECK(db({}) >= db(plain));
+  CHECK(db({}) >= db(plain) - 1);
 }

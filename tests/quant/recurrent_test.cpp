@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "kernels/op_spec.hpp"
 #include "kernels/recurrent/lstm.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/quantize.hpp"
+#include "quant/statistics/keys.hpp"
 #include "quant/statistics/runner.hpp"
 #include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
@@ -23,15 +25,6 @@ ModelData net(const Recurrent& r) {
   GraphBuilder b(3);
   b.output(lstm(b, b.input("x", r.input()), r), "y");
   return model_of(b.build());
-}
-
-Calibration calibrated(const ModelData& m, int64_t samples = 4) {
-  RandomSamples s(m, samples);
-  CalibrateOptions options;
-  options.observer = "minmax";
-  auto c = calibrate(m, s, options);
-  REQUIRE_MESSAGE(c.ok(), c.status().message());
-  return *std::move(c);
 }
 
 QuantizeResult quantized_recurrent(const ModelData& m, float scale = 1) {
@@ -70,24 +63,26 @@ TEST_CASE("calibration sees the inside of an LSTM at every time step") {
     INFO(std::string(f.name));
     const Recurrent& r = f.shape;
     const ModelData m = net(r);
-    const Calibration c = calibrated(m);
+    const ValueStatistics statistics = random_statistics(m, 4);
+    const uint64_t origin = origins_of(m)[static_cast<size_t>(m.main().outputs[0])];
+    const auto find = [&](std::string_view name) -> const TensorStatistics* {
+      const auto it = statistics.find({fmt::format("y/{}", name), origin});
+      return it == statistics.end() ? nullptr : &it->second;
+    };
     const int64_t cells = int64_t{4} * r.batch * r.steps * r.m;
     auto count = [&](const char* name) {
-      const Observer* o = c.find(std::string("y/") + name);
-      return o == nullptr ? 0 : o->count();
+      const TensorStatistics* s = find(name);
+      return s == nullptr ? 0 : s->count();
     };
     CHECK(count("cell") == cells);
     CHECK(count("hidden") == (r.projection ? cells : 0));
     CHECK(count("input gate") == (r.norm && r.input_gate ? cells : 0));
     for (const char* gate : {"forget gate", "cell gate", "output gate"})
       CHECK(count(gate) == (r.norm ? cells : 0));
-    if (r.cell_clip > 0) CHECK(c.find("y/cell")->range().max <= r.cell_clip);
-    // What lies inside is one with the rest in a file, and adds up.
-    auto again = Calibration::from_json(c.to_json());
-    REQUIRE_MESSAGE(again.ok(), again.status().message());
-    CHECK(again->to_json() == c.to_json());
-    REQUIRE(again->merge(c).ok());
-    CHECK(again->find("y/cell")->count() == 2 * cells);
+    if (r.cell_clip > 0) CHECK(find("cell")->extremes().max <= r.cell_clip);
+    const auto twice = merged(statistics, statistics);
+    REQUIRE(twice.ok());
+    CHECK(twice->at({"y/cell", origin}).count() == 2 * cells);
   }
 }
 
@@ -295,7 +290,8 @@ TEST_CASE("refinement leaves the weights and biases of gates alone: the output i
   const ModelData m = net({});
   auto prepared = prepare(m, {});
   REQUIRE(prepared.ok());
-  const auto q = quantize_once(*prepared, calibrated(*prepared->model), {}, {});
+  const ValueStatistics statistics = random_statistics(*prepared->model, 4);
+  const auto q = quantize_once(*prepared, GraphStatistics(statistics, *prepared->model), {}, {});
   REQUIRE_MESSAGE(q.ok(), q.status().message());
   for (const WeightSite& s : weight_sites(*prepared, *q))
     for (const Node& n : q->model->main().nodes)

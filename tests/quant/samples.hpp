@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "quant/statistics/calibration.hpp"
+#include "quant/statistics/gather.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet::test {
@@ -48,5 +48,18 @@ class RandomSamples final : public SampleSource {
   float scale_;
   std::vector<std::vector<float>> data_;
 };
+
+// What `count` random samples say of the values of a model; all of them set ranges.
+inline ValueStatistics random_statistics(const ModelData& m, int64_t count, float scale = 1) {
+  RandomSamples samples(m, count, 0, scale);
+  ValueStatistics values;
+  Gatherer gatherer(std::vector<const ModelData*>{&m}, {});
+  std::vector<ConstTensorView> sample;
+  for (int64_t i = 0; i < count; ++i) {
+    (void)samples.next(sample);
+    if (!gatherer.run(sample, values).ok()) return {};
+  }
+  return values;
+}
 
 }  // namespace octet::test

@@ -212,7 +212,7 @@ TEST_CASE("means are right after quantization, and wrong without the correction"
     recipe.per_channel = false;
     recipe.rounding = rounding;
     recipe.bias_correction = correct;
-    RandomSamples samples(m, 40, 0, 3);
+    RandomSamples samples(m, 96, 0, 3);
     auto q = quantize(m, samples, recipe);
     REQUIRE(q.ok());
     RandomSamples fresh(m, 20, 1000, 3);

@@ -6,7 +6,6 @@
 // end beyond the greatest value seen, or before it when that was an outlier.
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "quant/statistics/observers/observers.hpp"
@@ -158,59 +157,49 @@ Side make_side(Points points, double extreme, int64_t total, double mean, double
   return side;
 }
 
-class Mse final : public HistogramObserver {
- public:
-  std::string_view name() const override { return "mse"; }
-
- private:
-  Range estimate(const Response& response) const override {
-    const Histogram& h = histogram();
-    const Range seen = extremes();
-    const double most = std::max(static_cast<double>(seen.max), 0.0);
-    const double least = std::max(-static_cast<double>(seen.min), 0.0);
-    Points up, down;
-    double mean = 0;
-    for (size_t i = 0; i < h.counts().size(); ++i) {
-      // Values that are exactly 0 have no rounding error.
-      const bool has_zeros = h.left(i) <= 0 && h.left(i) + h.width() > 0;
-      const auto n = static_cast<double>(h.counts()[i] - (has_zeros ? h.zeros() : 0));
-      if (n <= 0) continue;
-      const double x = std::clamp(h.middle(i), -least, most);
-      mean += n * x / static_cast<double>(h.total());
-      Points& side = x < 0 ? down : up;
-      side.at.push_back(std::fabs(x));
-      side.weight.push_back(n);
-    }
-    std::reverse(down.at.begin(), down.at.end());
-    std::reverse(down.weight.begin(), down.weight.end());
-    const Side hi = make_side(std::move(up), most, h.total(), mean, h.width(), Curve(response, 1));
-    const Side lo = make_side(std::move(down), least, h.total(), -mean, h.width(), Curve(response, -1));
-    double best = -1;
-    size_t best_lo = 0, best_hi = 0;
-    for (size_t i = lo.end.size(); i-- > 0;)
-      for (size_t j = hi.end.size(); j-- > 0;) {
-        const double scale = (hi.end[j] + lo.end[i]) / kMseLevels;
-        const double error =
-            (lo.rounded[i] + hi.rounded[j]) * scale * scale / 12 + lo.clipped[i] + hi.clipped[j];
-        if (best >= 0 && error > best) continue;  // of equal errors the narrower range
-        best = error;
-        best_lo = i;
-        best_hi = j;
-      }
-    const auto snapped = [](double end, double extreme) {
-      return std::fabs(end - extreme) <= kSnap * extreme ? extreme : end;
-    };
-    const double low = snapped(lo.end[best_lo], least), high = snapped(hi.end[best_hi], most);
-    // A response that is the same everywhere leaves no range at all.
-    if (low == 0 && high == 0) return seen;
-    return {static_cast<float>(-low), static_cast<float>(high)};
-  }
-};
-
 }  // namespace
 
-std::unique_ptr<Observer> make_mse_observer() {
-  return std::make_unique<Mse>();
+Range mse_range(const TensorStatistics& s, const Response& response) {
+  const Histogram& h = s.histogram();
+  const Range seen = s.extremes();
+  const double most = std::max(static_cast<double>(seen.max), 0.0);
+  const double least = std::max(-static_cast<double>(seen.min), 0.0);
+  Points up, down;
+  double mean = 0;
+  for (size_t i = 0; i < h.counts().size(); ++i) {
+    // Values that are exactly 0 have no rounding error.
+    const bool has_zeros = h.left(i) <= 0 && h.left(i) + h.width() > 0;
+    const auto n = static_cast<double>(h.counts()[i] - (has_zeros ? h.zeros() : 0));
+    if (n <= 0) continue;
+    const double x = std::clamp(h.middle(i), -least, most);
+    mean += n * x / static_cast<double>(h.total());
+    Points& points = x < 0 ? down : up;
+    points.at.push_back(std::fabs(x));
+    points.weight.push_back(n);
+  }
+  std::reverse(down.at.begin(), down.at.end());
+  std::reverse(down.weight.begin(), down.weight.end());
+  const Side hi = make_side(std::move(up), most, h.total(), mean, h.width(), Curve(response, 1));
+  const Side lo = make_side(std::move(down), least, h.total(), -mean, h.width(), Curve(response, -1));
+  double best = -1;
+  size_t best_lo = 0, best_hi = 0;
+  for (size_t i = lo.end.size(); i-- > 0;)
+    for (size_t j = hi.end.size(); j-- > 0;) {
+      const double scale = (hi.end[j] + lo.end[i]) / kMseLevels;
+      const double error =
+          (lo.rounded[i] + hi.rounded[j]) * scale * scale / 12 + lo.clipped[i] + hi.clipped[j];
+      if (best >= 0 && error > best) continue;  // of equal errors the narrower range
+      best = error;
+      best_lo = i;
+      best_hi = j;
+    }
+  const auto snapped = [](double end, double extreme) {
+    return std::fabs(end - extreme) <= kSnap * extreme ? extreme : end;
+  };
+  const double low = snapped(lo.end[best_lo], least), high = snapped(hi.end[best_hi], most);
+  // A response that is the same everywhere leaves no range at all.
+  if (low == 0 && high == 0) return seen;
+  return {static_cast<float>(-low), static_cast<float>(high)};
 }
 
 }  // namespace octet

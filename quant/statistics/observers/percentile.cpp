@@ -1,43 +1,32 @@
 // Cuts off one value in ten thousand at either end.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "quant/statistics/observers/observers.hpp"
 
 namespace octet {
 namespace {
 
-constexpr double kTail = 1e-4;
+constexpr double kCutOff = 1e-4;
 
-class Percentile final : public HistogramObserver {
- public:
-  std::string_view name() const override { return "percentile"; }
-
- private:
-  // Linear inside the bin that the quantile falls into.
-  double quantile(double share) const {
-    const Histogram& h = histogram();
-    const double target = share * static_cast<double>(h.total());
-    double before = 0;
-    for (size_t i = 0; i < h.counts().size(); ++i) {
-      const auto n = static_cast<double>(h.counts()[i]);
-      if (n > 0 && before + n >= target) return h.left(i) + h.width() * std::max(target - before, 0.0) / n;
-      before += n;
-    }
-    return h.left(h.counts().size());
+// Linear inside the bin that the quantile falls into.
+double quantile(const Histogram& h, double share) {
+  const double target = share * static_cast<double>(h.total());
+  double before = 0;
+  for (size_t i = 0; i < h.counts().size(); ++i) {
+    const auto n = static_cast<double>(h.counts()[i]);
+    if (n > 0 && before + n >= target) return h.left(i) + h.width() * std::max(target - before, 0.0) / n;
+    before += n;
   }
-  Range estimate(const Response&) const override {
-    const Range seen = extremes();
-    const auto lo = static_cast<double>(seen.min), hi = static_cast<double>(seen.max);
-    return {static_cast<float>(std::clamp(quantile(kTail), lo, hi)),
-            static_cast<float>(std::clamp(quantile(1 - kTail), lo, hi))};
-  }
-};
+  return h.left(h.counts().size());
+}
 
 }  // namespace
 
-std::unique_ptr<Observer> make_percentile_observer() {
-  return std::make_unique<Percentile>();
+Range percentile_range(const TensorStatistics& s, const Response& /*response*/) {
+  const Range seen = s.extremes();
+  const auto lo = static_cast<double>(seen.min), hi = static_cast<double>(seen.max);
+  return {static_cast<float>(std::clamp(quantile(s.histogram(), kCutOff), lo, hi)),
+          static_cast<float>(std::clamp(quantile(s.histogram(), 1 - kCutOff), lo, hi))};
 }
 
 }  // namespace octet

@@ -244,7 +244,7 @@ TEST_CASE("even channels, and values without statistics, stay as they are") {
   Graph g = b.build();
   const ValueId v = g.nodes[0].outputs[0];
   FusionReport report;
-  CHECK(balance_channels(g, {}, report).empty());
+  CHECK(balance_channels(g, ChannelStatistics{}, report).empty());
   CHECK(balance_channels(g, {{v, std::vector<ChannelStats>(6)}}, report).empty());  // nothing was seen
   CHECK(balance_channels(g, {{v, std::vector<ChannelStats>(5, {.most = 1, .count = 1})}}, report).empty());
   CHECK(report.entries.empty());
