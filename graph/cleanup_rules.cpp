@@ -6,6 +6,7 @@
 #include "graph/rule.hpp"
 #include "graph/steps.hpp"
 #include "graph/transpose_op.hpp"
+#include "kernels/node_runner.hpp"
 
 namespace octet {
 namespace {
@@ -177,7 +178,6 @@ Status make_sum(Site& s) {
 // --- constants -----------------------------------------------------------------------------------------
 
 bool is_constant_node(const Site& s) {
-  constexpr int64_t kGrowth = 4;  // int8 weights of a DEQUANTIZE become float; int4 ones count twice
   const Node& n = s.consumer();
   const OpSpec* spec = find_spec(n.kind);
   // What is stored sparse stays so until the model is run.
@@ -203,7 +203,7 @@ bool is_constant_node(const Site& s) {
     if ((out.quant && !keeps_integers(out)) || !out.has_rank) return false;
     results += out.view().bytes();
   }
-  return results <= std::max(kAlwaysSmall, kGrowth * bytes);
+  return is_worth_folding(bytes, results);
 }
 
 Status fold_constant(Site& s) {

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "kernels/op_spec.hpp"
+#include "kernels/node_runner.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
 namespace {
 
-TensorDesc describe(const Value& v) {
+TensorDesc description(const Value& v) {
   return {.name = v.name,
           .dtype = v.dtype,
           .shape = v.shape,
@@ -24,18 +24,15 @@ Result<std::vector<Value>> evaluate(const Graph& g, const Node& n, std::span<con
   if (spec == nullptr || spec->reference.create == nullptr)
     return Status::unsupported(fmt::format("{} has no kernel", name_of(n.kind)));
   std::vector<TensorDesc> in, out;
-  std::vector<const void*> in_data;
-  for (const Value* v : inputs) {
-    in.push_back(v == nullptr ? TensorDesc{.absent = true} : describe(*v));
-    in_data.push_back(in.back().data);
-  }
+  for (const Value* v : inputs)
+    in.push_back(v == nullptr ? TensorDesc{.absent = true} : description(*v));
   std::vector<Value> results;
   for (ValueId v : n.outputs) {
     results.push_back(v == kNoValue ? Value{} : g.value(v));
     results.back().constant = {};
   }
   for (const Value& v : results)
-    out.push_back(describe(v));
+    out.push_back(description(v));
   const NodeDesc desc{.kind = n.kind, .attrs = &n.attrs, .in = in, .out = out};
   OCTET_ASSIGN(const InferredShapes shapes, infer_shapes(*spec, desc));
   if (shapes.deferred || shapes.shapes.size() != results.size())
@@ -45,19 +42,11 @@ Result<std::vector<Value>> evaluate(const Graph& g, const Node& n, std::span<con
     const int64_t bytes = out[i].bytes();
     if (bytes < 0 || bytes > (int64_t{1} << 32))
       return Status::exhausted(fmt::format("'{}' would have {} bytes", results[i].name, bytes));
-    results[i].constant = Constant::copy_of(std::vector<std::byte>(static_cast<size_t>(bytes)));
   }
   ThreadPool pool(1);
-  OCTET_ASSIGN(const auto kernel, spec->reference.create(desc, pool));
-  std::vector<void*> out_data;
-  for (Value& v : results)
-    out_data.push_back(const_cast<void*>(v.constant.data()));  // ours alone until we return
-  constexpr size_t kAlign = 64;
-  std::vector<std::byte> workspace(kernel->workspace_bytes() + kAlign);
-  void* aligned = workspace.data();
-  size_t space = workspace.size();
-  std::align(kAlign, kernel->workspace_bytes(), aligned, space);
-  OCTET_TRY(kernel->run({.in = in_data, .out = out_data, .workspace = aligned, .pool = pool}));
+  OCTET_ASSIGN(auto constants, run_on_constants(*spec, desc, pool));
+  for (size_t i = 0; i < results.size(); ++i)
+    results[i].constant = std::move(constants[i]);
   return results;
 }
 

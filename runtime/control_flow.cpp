@@ -6,6 +6,7 @@
 #include "octet/try.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/executor_shared.hpp"
+#include "runtime/model_plans.hpp"
 
 namespace octet {
 namespace {
@@ -35,12 +36,9 @@ Result<GraphExecutor*> GraphExecutor::subgraph(size_t step, int which, int32_t g
   const auto key = std::make_pair(step, which);
   auto& executor = subgraphs_[key];
   if (executor == nullptr || subgraph_shapes_[key] != shapes) {
-    if (graph < 0 || graph >= static_cast<int32_t>(shared_->graphs.size()))
-      return Status::corrupt(fmt::format("there is no subgraph {}", graph));
-    GraphExecutorOptions options = options_;
-    options.input_shapes = shapes;
-    options.profile = false;
-    OCTET_ASSIGN(executor, create_in(shared_, graph, options));
+    if (plan_->model == nullptr) return Status::internal("the graph is planned without its model");
+    OCTET_ASSIGN(Prepared prepared, plan_->model->plan(graph, shapes, *shared_->pool));
+    OCTET_ASSIGN(executor, create_in(shared_, std::move(prepared), false));
     subgraph_shapes_[key] = shapes;
   }
   return executor.get();
@@ -89,6 +87,7 @@ Status GraphExecutor::run_by_runtime(size_t s) {
       for (size_t i = 0; i < n.inputs.size(); ++i)
         OCTET_TRY(assign_value(n.outputs[i], view_of(n.inputs[i])));
       while (true) {
+        OCTET_TRY(check_stop());  // a loop may be over graphs without steps
         std::vector<ConstTensorView> state;
         for (ValueId v : n.outputs)
           state.push_back(view_of(v));

@@ -7,11 +7,10 @@
 
 #include "octet/try.hpp"
 #include "runtime/executor_shared.hpp"
+#include "runtime/model_plans.hpp"
 
 namespace octet {
 namespace {
-
-constexpr size_t kSlack = 64;  // kernels may read this far behind a buffer
 
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -47,34 +46,58 @@ GraphExecutor::~GraphExecutor() = default;
 Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create(const ModelData& model,
                                                              const GraphExecutorOptions& options) {
   auto shared = std::make_shared<Shared>();
-  shared->graphs = model.graphs;
   shared->pool = options.pool ? options.pool : std::make_shared<ThreadPool>(options.threads);
-  if (options.graph < 0 || options.graph >= static_cast<int32_t>(model.graphs.size()))
-    return Status::invalid(
-               fmt::format("there is no subgraph {}: the model has {}", options.graph, model.graphs.size()))
-        .at(model.path);
-  return create_in(std::move(shared), options.graph, options).at(model.path);
-}
-
-Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create_in(std::shared_ptr<Shared> shared, int32_t graph,
-                                                                const GraphExecutorOptions& options) {
-  std::unique_ptr<GraphExecutor> e(new GraphExecutor());
-  e->shared_ = std::move(shared);
-  e->options_ = options;
   const ExecutionPlanOptions plan_options{.backend = options.backend,
                                           .input_shapes = options.input_shapes,
                                           .keep_values = options.keep_values,
                                           .custom_ops = options.custom_ops};
-  OCTET_ASSIGN(Prepared prepared,
-               make_plan(e->shared_->graphs[static_cast<size_t>(graph)], plan_options, *e->shared_->pool));
+  OCTET_ASSIGN(Prepared prepared, plan_model(model, options.graph, plan_options, *shared->pool));
+  return create_in(std::move(shared), std::move(prepared), options.profile).at(model.path);
+}
+
+Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create(std::shared_ptr<const ExecutionPlan> plan,
+                                                             const ExecutorResources& resources) {
+  auto shared = std::make_shared<Shared>();
+  shared->pool = resources.pool ? resources.pool : std::make_shared<ThreadPool>(resources.threads);
+  return create_in(std::move(shared), {std::move(plan), {}}, resources.profile);
+}
+
+Result<std::unique_ptr<GraphExecutor>> GraphExecutor::create_in(std::shared_ptr<Shared> shared,
+                                                                Prepared prepared, bool profile) {
+  std::unique_ptr<GraphExecutor> e(new GraphExecutor());
+  e->shared_ = std::move(shared);
   e->plan_ = std::move(prepared.plan);
   e->kernels_ = std::move(prepared.kernels);
-  OCTET_TRY(e->bind());
+  e->profile_ = profile;
+  if (e->kernels_.empty()) OCTET_TRY(e->make_kernels());
+  OCTET_TRY(e->allocate());
   return e;
 }
 
-// Allocate the arena and the state, and write down every pointer a step needs.
-Status GraphExecutor::bind() {
+// The kernels of a plan that somebody else has made.
+Status GraphExecutor::make_kernels() {
+  kernels_.resize(plan_->steps.size());
+  for (size_t s = 0; s < plan_->steps.size(); ++s) {
+    const Step& step = plan_->steps[s];
+    if (step.impl == nullptr) continue;
+    const Node& n = plan_->graph.nodes[static_cast<size_t>(step.node)];
+    const NodeTensors t = describe(plan_->graph, n, plan_->shapes);
+    const CustomOps* custom_ops = plan_->options.custom_ops.get();
+    auto kernel = step.impl->create(t.desc(n, custom_ops), *shared_->pool);
+    if (kernel.ok()) {
+      kernels_[s] = *std::move(kernel);
+      continue;
+    }
+    // What took the node before takes it again, unless it is out of memory.
+    auto chosen = choose_kernel(*step.spec, t.desc(n, custom_ops), plan_->options.backend, *shared_->pool);
+    if (!chosen.ok()) return std::move(chosen).status().at(label(plan_->graph, step.node));
+    kernels_[s] = std::move(chosen->kernel);
+  }
+  return {};
+}
+
+// The arena and the state, and every pointer that a step needs.
+Status GraphExecutor::allocate() {
   const ExecutionPlan& p = *plan_;
   const Graph& g = p.graph;
   const auto bytes = static_cast<size_t>(p.arena_bytes) + kSlack;
@@ -98,19 +121,37 @@ Status GraphExecutor::bind() {
       default: break;
     }
   }
+  find_pointers();
+  own_workspace_.resize(p.steps.size());
+  step_workspace_.assign(p.steps.size(), nullptr);
+  for (size_t s = 0; s < p.steps.size(); ++s) {
+    const size_t needed = kernels_[s] == nullptr ? 0 : kernels_[s]->workspace_bytes();
+    if (needed > p.workspace_bytes[s])
+      step_workspace_[s] = own_workspace_[s].reserve(needed);
+    else if (needed > 0)
+      step_workspace_[s] = arena + p.workspace_offset[s];
+  }
+  bound_in_.resize(g.inputs.size());
+  bound_out_.resize(g.outputs.size());
+  called_.assign(p.steps.size(), 0);
+  step_ns_.assign(profile_ ? p.steps.size() : 0, 0);
+  reset_state();
+  return {};
+}
+
+void GraphExecutor::find_pointers() {
+  const ExecutionPlan& p = *plan_;
   step_in_.resize(p.steps.size());
   step_out_.resize(p.steps.size());
   for (size_t s = 0; s < p.steps.size(); ++s) {
-    const Node& n = g.nodes[static_cast<size_t>(p.steps[s].node)];
+    const Node& n = p.graph.nodes[static_cast<size_t>(p.steps[s].node)];
+    step_in_[s].clear();
+    step_out_[s].clear();
     for (ValueId v : n.inputs)
       step_in_[s].push_back(pointer_to(v));
     for (ValueId v : n.outputs)
       step_out_[s].push_back(pointer_to(v));
   }
-  called_.assign(p.steps.size(), 0);
-  step_ns_.assign(options_.profile ? p.steps.size() : 0, 0);
-  reset_state();
-  return {};
 }
 
 void GraphExecutor::reset_state() {
@@ -151,17 +192,6 @@ ConstTensorView GraphExecutor::input_info(size_t i) const {
   return v;
 }
 
-int64_t GraphExecutor::heap_bytes() const {
-  int64_t n = 0;
-  for (const auto& [id, b] : variables_)
-    n += static_cast<int64_t>(b.size());
-  for (const auto& [id, b] : heap_)
-    n += static_cast<int64_t>(b.size());
-  for (const auto& [id, r] : shared_->resources)
-    n += static_cast<int64_t>(r.bytes.size());
-  return n;
-}
-
 Status GraphExecutor::check_input(size_t i, const ConstTensorView& v) const {
   const ConstTensorView want = input_info(i);
   const std::string& name = plan_->graph.value(plan_->graph.inputs[i]).name;
@@ -171,32 +201,61 @@ Status GraphExecutor::check_input(size_t i, const ConstTensorView& v) const {
   if (v.shape != want.shape)
     return Status::invalid(
         fmt::format("input '{}' has shape {}, got {}", name, want.shape.to_string(), v.shape.to_string()));
+  if (v.data == nullptr && v.bytes() > 0) return Status::invalid(fmt::format("input '{}' has no data", name));
   return {};
 }
 
 Status GraphExecutor::run(std::span<const ConstTensorView> inputs, Tap* tap) {
   const Graph& g = plan_->graph;
-  const int64_t start = options_.profile ? now_ns() : 0;
   if (inputs.size() != g.inputs.size())
     return Status::invalid(fmt::format("{} inputs given, the graph has {}", inputs.size(), g.inputs.size()));
-  for (size_t i = 0; i < inputs.size(); ++i) {
+  for (size_t i = 0; i < inputs.size(); ++i)
     OCTET_TRY(check_input(i, inputs[i]));
+  const int64_t start = profile_ ? now_ns() : 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
     const ValueId v = g.inputs[i];
+    if (bound_in_[i].binding == Binding::direct) move_io(plan_->inputs[i], v, nullptr);
+    bound_in_[i] = {};
     if (pointer_to(v) != nullptr && inputs[i].bytes() > 0)
       std::memcpy(pointer_to(v), inputs[i].data, static_cast<size_t>(inputs[i].bytes()));
-    if (tap != nullptr) tap->on_value(v, view_of(v));
   }
+  OCTET_TRY(run_steps(tap));
+  if (profile_) run_ns_ = now_ns() - start;
+  return {};
+}
+
+Status GraphExecutor::run_bound(Tap* tap) {
+  const int64_t start = profile_ ? now_ns() : 0;
+  for (size_t i = 0; i < bound_in_.size(); ++i) {
+    const ValueId v = plan_->graph.inputs[i];
+    const int64_t bytes = view_of(v).bytes();
+    if (bytes == 0 || bound_in_[i].binding == Binding::direct) continue;
+    if (bound_in_[i].data == nullptr)
+      return Status::invalid(fmt::format("input '{}' is not bound", plan_->graph.value(v).name));
+    if (pointer_to(v) != nullptr) std::memcpy(pointer_to(v), bound_in_[i].data, static_cast<size_t>(bytes));
+  }
+  OCTET_TRY(run_steps(tap));
+  if (profile_) run_ns_ = now_ns() - start;
+  return {};
+}
+
+// Every step in order, on inputs that are where they belong.
+Status GraphExecutor::run_steps(Tap* tap) {
+  const Graph& g = plan_->graph;
+  if (tap != nullptr)
+    for (ValueId v : g.inputs)
+      tap->on_value(v, view_of(v));
   for (size_t s = 0; s < plan_->steps.size(); ++s) {
-    const int64_t before = options_.profile ? now_ns() : 0;
+    OCTET_TRY(check_stop());
+    const int64_t before = profile_ ? now_ns() : 0;
     auto status = run_step(s, tap);
     if (!status.ok()) return std::move(status).at(label(g, plan_->steps[s].node));
-    if (options_.profile) step_ns_[s] = now_ns() - before;
+    if (profile_) step_ns_[s] = now_ns() - before;
     if (tap == nullptr) continue;
     for (ValueId v : g.nodes[static_cast<size_t>(plan_->steps[s].node)].outputs)
       if (v != kNoValue) tap->on_value(v, view_of(v));
   }
-  if (options_.profile) run_ns_ = now_ns() - start;
-  return {};
+  return copy_outputs();
 }
 
 Status GraphExecutor::run(std::span<const ConstTensorView> inputs, std::span<const TensorView> outputs,
@@ -225,10 +284,9 @@ Status GraphExecutor::run_step(size_t s, Tap* tap) {
   InnerOfNode of_node(tap, shows ? n.outputs[0] : kNoValue);
   InnerTap* inner = shows ? &of_node : nullptr;
   if (step.late) return run_late(s, inner);
-  void* workspace = plan_->workspace_offset[s] >= 0 ? arena_.get() + plan_->workspace_offset[s] : nullptr;
   return kernels_[s]->run({.in = step_in_[s],
                            .out = step_out_[s],
-                           .workspace = workspace,
+                           .workspace = step_workspace_[s],
                            .pool = *shared_->pool,
                            .inner = inner});
 }
@@ -270,40 +328,20 @@ Status GraphExecutor::run_late(size_t s, InnerTap* inner) {
   NodeTensors t = describe(plan_->graph, n, shapes_);
   for (size_t i = 0; i < n.inputs.size(); ++i)
     if (n.inputs[i] != kNoValue) t.in[i].data = pointer_to(n.inputs[i]);
-  OCTET_ASSIGN(const InferredShapes inferred, infer_shapes(*step.spec, t.desc(n, plan_->custom_ops.get())));
+  const CustomOps* custom_ops = plan_->options.custom_ops.get();
+  OCTET_ASSIGN(const InferredShapes inferred, infer_outputs(*step.spec, n, t, custom_ops));
   if (inferred.deferred) return Status::unsupported("its output shape can't be known");
-  for (size_t o = 0; o < n.outputs.size(); ++o) {
-    if (n.outputs[o] == kNoValue) continue;
-    OCTET_TRY(set_heap(n.outputs[o], inferred.shapes[o]));
-    t.out[o].shape = inferred.shapes[o];
-  }
-  std::unique_ptr<Kernel> kernel;
-  Status last = Status::unsupported("is not implemented");
-  auto attempt = [&](const Implementation& impl) {
-    if (kernel != nullptr || impl.create == nullptr) return;
-    auto k = impl.create(t.desc(n, plan_->custom_ops.get()), *shared_->pool);
-    if (k.ok()) {
-      kernel = *std::move(k);
-    } else {
-      last = std::move(k).status();
-    }
-  };
-  if (options_.backend == Backend::xnnpack)
-    for (const Implementation& impl : step.spec->fast)
-      attempt(impl);
-  attempt(step.spec->reference);
-  if (kernel == nullptr) return last;
+  for (size_t o = 0; o < n.outputs.size(); ++o)
+    if (n.outputs[o] != kNoValue) OCTET_TRY(set_heap(n.outputs[o], t.out[o].shape));
+  OCTET_ASSIGN(const ChosenKernel chosen,
+               choose_kernel(*step.spec, t.desc(n, custom_ops), plan_->options.backend, *shared_->pool));
   std::vector<const void*> in;
   std::vector<void*> out;
   for (ValueId v : n.inputs)
     in.push_back(pointer_to(v));
   for (ValueId v : n.outputs)
     out.push_back(pointer_to(v));
-  late_workspace_.resize(kernel->workspace_bytes() + 64);
-  void* aligned = late_workspace_.data();
-  size_t space = late_workspace_.size();
-  std::align(64, kernel->workspace_bytes(), aligned, space);
-  return kernel->run({.in = in, .out = out, .workspace = aligned, .pool = *shared_->pool, .inner = inner});
+  return run_kernel(*chosen.kernel, in, out, late_workspace_, *shared_->pool, inner);
 }
 
 }  // namespace octet

@@ -9,16 +9,16 @@
 #include <string>
 #include <vector>
 
-#include "kernels/op_spec.hpp"
+#include "kernels/node_runner.hpp"
 #include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
 
-enum class Backend : uint8_t {
-  xnnpack,    // the fast implementations, the reference where there is none
-  reference,  // only the portable, normative kernels
-};
+class ModelPlans;  // runtime/model_plans.hpp
+
+// Kernels may read this far behind a tensor.
+inline constexpr size_t kSlack = 64;
 
 struct ExecutionPlanOptions {
   Backend backend = Backend::xnnpack;
@@ -41,6 +41,15 @@ enum class Storage : uint8_t {
 struct Place {
   Storage storage = Storage::none;
   int64_t offset = 0;
+  ValueId group = kNoValue;  // in the arena: values of one group share storage on purpose
+};
+
+// The memory of an input or output. A caller's own can take its place when all of its group's values lie
+// inside it, none of them is another input or output, and, for an input, no step writes into it.
+struct IoStorage {
+  bool bindable = false;
+  bool read = false;            // a kernel reads it, up to kSlack bytes behind its end
+  std::vector<ValueId> values;  // of the group, itself included
 };
 
 struct Step {
@@ -55,13 +64,16 @@ struct Step {
 
 // Immutable and shareable between threads.
 struct ExecutionPlan {
-  Graph graph;                // folded and, unless keep_values, lowered; value ids below refer to it
-  std::vector<Shape> shapes;  // per value; meaningful unless its place is `heap`
-  std::vector<Place> places;  // per value
+  ExecutionPlanOptions options;  // what it was made with
+  Graph graph;                   // folded and, unless keep_values, lowered; value ids below refer to it
+  std::vector<Shape> shapes;     // per value; meaningful unless its place is `heap`
+  std::vector<Place> places;     // per value
   std::vector<Step> steps;
+  std::vector<IoStorage> inputs, outputs;
   int64_t arena_bytes = 0, arena_lower_bound = 0;
+  std::vector<size_t> workspace_bytes;    // per step
   std::vector<int64_t> workspace_offset;  // per step; -1: none
-  std::shared_ptr<const CustomOps> custom_ops;
+  std::shared_ptr<ModelPlans> model;      // whose graphs control flow calls; null for a graph without a model
 };
 
 // A plan together with the kernels that were made to choose it, one per step (null where the step has none).
@@ -70,23 +82,12 @@ struct Prepared {
   std::vector<std::unique_ptr<Kernel>> kernels;
 };
 
-// Errors name the operator and the tensor.
-Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool);
-
-// The kernels of an existing plan, for a second executor.
-Result<std::vector<std::unique_ptr<Kernel>>> make_kernels(const ExecutionPlan& plan, ThreadPool& pool);
+// Errors name the operator and the tensor. Control flow needs `model`, which the graph belongs to.
+Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool,
+                           std::shared_ptr<ModelPlans> model = nullptr);
 
 // Kinds that the executor runs itself, because they involve other graphs or resources.
 bool is_run_by_executor(OpKind kind);
-
-// Descriptions of a node's tensors for kernels and shape inference. `shapes` is per value of the graph.
-struct NodeTensors {
-  std::vector<TensorDesc> in, out, intermediates;
-  NodeDesc desc(const Node& n, const CustomOps* custom_ops = nullptr) const {
-    return {n.kind, &n.attrs, in, out, intermediates, custom_ops};
-  }
-};
-NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shapes);
 
 // "CONV_2D 'name'": how errors and reports call a node.
 std::string label(const Graph& g, NodeId id);

@@ -42,8 +42,12 @@ class Groups {
 
 class Placer {
  public:
-  Placer(ExecutionPlan& plan, const std::vector<size_t>& workspace, const std::vector<char>& deferred)
-      : plan_(plan), g_(plan.graph), workspace_(workspace), deferred_(deferred), groups_(g_.values.size()) {}
+  Placer(ExecutionPlan& plan, const std::vector<char>& deferred)
+      : plan_(plan),
+        g_(plan.graph),
+        workspace_(plan.workspace_bytes),
+        deferred_(deferred),
+        groups_(g_.values.size()) {}
 
   Status run() {
     find_lifetimes();
@@ -182,7 +186,6 @@ class Placer {
       q.first = std::min(q.first, first_[i]);
       q.last = std::max(q.last, last_[i]);
     }
-    const size_t values = requests.size();
     std::vector<int32_t> workspace_request(plan_.steps.size(), -1);
     for (size_t s = 0; s < plan_.steps.size(); ++s) {
       if (workspace_[s] == 0) continue;
@@ -206,18 +209,49 @@ class Placer {
     for (size_t i = 0; i < g_.values.size(); ++i) {
       const auto v = static_cast<ValueId>(i);
       if (!in_arena(v)) continue;
-      const auto r = static_cast<size_t>(request_of[static_cast<size_t>(groups_.root(v))]);
+      const ValueId root = groups_.root(v);
+      const auto r = static_cast<size_t>(request_of[static_cast<size_t>(root)]);
       plan_.places[i].offset = memory.offsets[r] + groups_.offset(v);
+      plan_.places[i].group = root;
     }
     plan_.workspace_offset.assign(plan_.steps.size(), -1);
     for (size_t s = 0; s < plan_.steps.size(); ++s)
       if (workspace_request[s] >= 0)
         plan_.workspace_offset[s] = memory.offsets[static_cast<size_t>(workspace_request[s])];
-    (void)values;
     plan_.arena_bytes = memory.total_bytes;
     plan_.arena_lower_bound = memory.lower_bound;
     mark_elided();
+    for (ValueId v : g_.inputs)
+      plan_.inputs.push_back(io_storage(v, true));
+    for (ValueId v : g_.outputs)
+      plan_.outputs.push_back(io_storage(v, false));
     return {};
+  }
+
+  IoStorage io_storage(ValueId of, bool is_input) const {
+    IoStorage io;
+    if (!in_arena(of)) return io;
+    const ValueId root = groups_.root(of);
+    const int64_t begin = groups_.offset(of), end = begin + bytes(of);
+    io.bindable = true;
+    for (size_t i = 0; i < g_.values.size(); ++i) {
+      const auto v = static_cast<ValueId>(i);
+      if (!in_arena(v) || groups_.root(v) != root) continue;
+      io.values.push_back(v);
+      if (groups_.offset(v) < begin || groups_.offset(v) + bytes(v) > end) io.bindable = false;
+    }
+    const auto holds = [&](ValueId v) { return std::count(io.values.begin(), io.values.end(), v) != 0; };
+    if (std::count_if(g_.inputs.begin(), g_.inputs.end(), holds) +
+            std::count_if(g_.outputs.begin(), g_.outputs.end(), holds) !=
+        1)
+      io.bindable = false;
+    for (size_t s = 0; s < plan_.steps.size(); ++s) {
+      if (plan_.steps[s].elided) continue;
+      const Node& n = node(static_cast<int32_t>(s));
+      io.read = io.read || std::any_of(n.inputs.begin(), n.inputs.end(), holds);
+      if (is_input && std::any_of(n.outputs.begin(), n.outputs.end(), holds)) io.bindable = false;
+    }
+    return io;
   }
 
   void mark_elided() {
@@ -254,9 +288,8 @@ class Placer {
 
 }  // namespace
 
-Status place_values(ExecutionPlan& plan, const std::vector<size_t>& workspace,
-                    const std::vector<char>& deferred) {
-  return Placer(plan, workspace, deferred).run();
+Status place_values(ExecutionPlan& plan, const std::vector<char>& deferred) {
+  return Placer(plan, deferred).run();
 }
 
 }  // namespace octet

@@ -7,9 +7,8 @@
 
 namespace octet {
 
-// Fill in plan.places, arena sizes, workspace offsets and Step::elided. `workspace` is bytes per step;
+// Fill in the plan's places, arena sizes, workspace offsets, Step::elided, and what callers may bind.
 // `deferred` says per value that its shape is known only at run time.
-Status place_values(ExecutionPlan& plan, const std::vector<size_t>& workspace,
-                    const std::vector<char>& deferred);
+Status place_values(ExecutionPlan& plan, const std::vector<char>& deferred);
 
 }  // namespace octet

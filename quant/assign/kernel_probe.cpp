@@ -1,6 +1,6 @@
 #include "quant/assign/kernel_probe.hpp"
 
-#include "kernels/op_spec.hpp"
+#include "kernels/node_runner.hpp"
 #include "runtime/plan.hpp"
 
 namespace octet {
@@ -12,20 +12,8 @@ std::string why_no_kernel(const Graph& g, const Node& n, ThreadPool& pool) {
   for (const Value& v : g.values)
     shapes.push_back(v.shape);
   const NodeTensors tensors = describe(g, n, shapes);
-  std::string why;
-  auto refuses = [&](const Implementation& impl) {
-    if (impl.create == nullptr) return true;
-    auto kernel = impl.create(tensors.desc(n), pool);
-    if (kernel.ok()) return false;
-    const Status& status = kernel.status();
-    if (status.code() != Code::declined && status.code() != Code::unsupported) return false;
-    why = status.message();
-    return true;
-  };
-  for (const Implementation& impl : spec->fast)
-    if (!refuses(impl)) return {};
-  if (!refuses(spec->reference)) return {};
-  return why.empty() ? "it has none" : why;
+  const auto chosen = choose_kernel(*spec, tensors.desc(n), Backend::xnnpack, pool);
+  return chosen.status().code() == Code::unsupported ? chosen.status().message() : std::string();
 }
 
 }  // namespace octet

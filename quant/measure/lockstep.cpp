@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "kernels/node_runner.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -63,18 +64,18 @@ Status Lockstep::add_sample(std::span<const ConstTensorView> inputs) {
 Status Lockstep::run(const Before& before) {
   std::vector<const void*> in;
   std::vector<void*> out;
+  Workspace workspace;
   for (size_t s = 0; s < plan_->steps.size(); ++s) {
     const Step& step = plan_->steps[s];
     const Node& n = graph_.nodes[static_cast<size_t>(step.node)];
     if (before(step.node)) {
       const NodeTensors t = describe(graph_, n, plan_->shapes);
-      OCTET_ASSIGN(kernels_[s], step.impl->create(t.desc(n, plan_->custom_ops.get()), pool_));
+      auto chosen =
+          choose_kernel(*step.spec, t.desc(n, plan_->options.custom_ops.get()), Backend::xnnpack, pool_);
+      if (!chosen.ok()) return std::move(chosen).status().at(label(graph_, step.node));
+      kernels_[s] = std::move(chosen->kernel);
     }
     if (step.elided || kernels_[s] == nullptr) continue;
-    std::vector<std::byte> workspace(kernels_[s]->workspace_bytes() + 64);
-    void* aligned = workspace.data();
-    size_t space = workspace.size();
-    std::align(64, kernels_[s]->workspace_bytes(), aligned, space);
     for (size_t k = 0; k < arenas_.size(); ++k) {
       in.clear();
       out.clear();
@@ -82,7 +83,7 @@ Status Lockstep::run(const Before& before) {
         in.push_back(pointer(v, k));
       for (ValueId v : n.outputs)
         out.push_back(pointer(v, k));
-      OCTET_TRY(kernels_[s]->run({.in = in, .out = out, .workspace = aligned, .pool = pool_}));
+      OCTET_TRY(run_kernel(*kernels_[s], in, out, workspace, pool_));
     }
     kernels_[s] = nullptr;  // its packed weights are needed no more
   }
