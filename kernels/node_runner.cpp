@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "kernels/packed.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -63,6 +64,7 @@ Result<ChosenKernel> choose_kernel(const OpSpec& spec, const NodeDesc& n, Backen
   Status last = Status::unsupported("is not implemented");
   for (const Implementation* impl : implementations(spec, backend)) {
     if (impl->create == nullptr) continue;
+    if (n.packed != nullptr) n.packed->clear();  // of one that packed its weights and declined after all
     auto kernel = impl->create(n, pool);
     if (kernel.ok()) {
       chosen.impl = impl;

@@ -22,8 +22,8 @@ enum class Backend : uint8_t {
 // Descriptions of a node's tensors for kernels and shape inference. `shapes` is per value of the graph.
 struct NodeTensors {
   std::vector<TensorDesc> in, out, intermediates;
-  NodeDesc desc(const Node& n, const CustomOps* custom_ops = nullptr) const {
-    return {n.kind, &n.attrs, in, out, intermediates, custom_ops};
+  NodeDesc desc(const Node& n, const CustomOps* custom_ops = nullptr, PackedNode* packed = nullptr) const {
+    return {n.kind, &n.attrs, in, out, intermediates, custom_ops, packed};
   }
 };
 NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shapes);
@@ -42,7 +42,8 @@ struct ChosenKernel {
 // The first of the operator's implementations that takes this node as it is now, its data included: what one
 // took before a weight or a bias changed, it may decline afterwards. One that returns Code::declined is
 // passed over and its reason kept; any other error says that the node itself is wrong, and ends the search.
-// When all decline the error is Code::unsupported.
+// When all decline the error is Code::unsupported. Afterwards `n.packed`, if there is one, holds what the chosen
+// one has packed.
 Result<ChosenKernel> choose_kernel(const OpSpec& spec, const NodeDesc& n, Backend backend, ThreadPool& pool);
 
 // Memory for the workspaces of kernels that run one after the other.

@@ -24,6 +24,7 @@
 
 namespace octet {
 
+class PackedNode;  // kernels/packed.hpp
 namespace linear {
 struct Convolution;
 }
@@ -38,6 +39,7 @@ struct NodeDesc {
   std::span<const TensorDesc> out;                 // during inference the shapes are those the model declares
   std::span<const TensorDesc> intermediates = {};  // LSTM: quantization of what lies between its parts
   const CustomOps* custom_ops = nullptr;           // the program's own; what CUSTOM is dispatched to
+  PackedNode* packed = nullptr;                    // what other kernels of this node have packed, if any
 
   template <class T>
   const T& attr() const {

@@ -83,7 +83,7 @@ Status GraphExecutor::make_kernels() {
     const Node& n = plan_->graph.nodes[static_cast<size_t>(step.node)];
     const NodeTensors t = describe(plan_->graph, n, plan_->shapes);
     const CustomOps* custom_ops = plan_->options.custom_ops.get();
-    auto kernel = step.impl->create(t.desc(n, custom_ops), *shared_->pool);
+    auto kernel = step.impl->create(t.desc(n, custom_ops, plan_->packed[s].get()), *shared_->pool);
     if (kernel.ok()) {
       kernels_[s] = *std::move(kernel);
       continue;

@@ -122,13 +122,15 @@ Result<std::vector<char>> infer_and_fold(ExecutionPlan& plan, ThreadPool& pool) 
 // A kernel for every step that has one before the run.
 Result<std::vector<std::unique_ptr<Kernel>>> choose_kernels(ExecutionPlan& plan, ThreadPool& pool) {
   std::vector<std::unique_ptr<Kernel>> kernels(plan.steps.size());
+  plan.packed.resize(plan.steps.size());
   plan.workspace_bytes.assign(plan.steps.size(), 0);
   for (size_t s = 0; s < plan.steps.size(); ++s) {
     Step& step = plan.steps[s];
     if (step.late || step.by_runtime) continue;
     const Node& n = plan.graph.nodes[static_cast<size_t>(step.node)];
     const NodeTensors t = describe(plan.graph, n, plan.shapes);
-    const NodeDesc desc = t.desc(n, plan.options.custom_ops.get());
+    plan.packed[s] = std::make_shared<PackedNode>();
+    const NodeDesc desc = t.desc(n, plan.options.custom_ops.get(), plan.packed[s].get());
     auto chosen = choose_kernel(*step.spec, desc, plan.options.backend, pool);
     if (!chosen.ok()) return std::move(chosen).status().at(label(plan.graph, step.node));
     step.impl = chosen->impl;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/node_runner.hpp"
+#include "kernels/packed.hpp"
 #include "octet/status.hpp"
 #include "schema/ir/graph.hpp"
 
@@ -71,9 +72,10 @@ struct ExecutionPlan {
   std::vector<Step> steps;
   std::vector<IoStorage> inputs, outputs;
   int64_t arena_bytes = 0, arena_lower_bound = 0;
-  std::vector<size_t> workspace_bytes;    // per step
-  std::vector<int64_t> workspace_offset;  // per step; -1: none
-  std::shared_ptr<ModelPlans> model;      // whose graphs control flow calls; null for a graph without a model
+  std::vector<std::shared_ptr<PackedNode>> packed;  // per step: weights as its kernels want them
+  std::vector<size_t> workspace_bytes;              // per step
+  std::vector<int64_t> workspace_offset;            // per step; -1: none
+  std::shared_ptr<ModelPlans> model;  // whose graphs control flow calls; null for a graph without a model
 };
 
 // A plan together with the kernels that were made to choose it, one per step (null where the step has none).

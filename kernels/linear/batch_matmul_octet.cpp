@@ -4,6 +4,7 @@
 
 #include "kernels/linear/batch_matmul.hpp"
 #include "kernels/linear/simd.hpp"
+#include "kernels/packed.hpp"
 #include "kernels/vector_loop.hpp"
 #include "octet/try.hpp"
 
@@ -72,7 +73,7 @@ void pack_panel(const T* x, int64_t step_k, int64_t step_i, int32_t zero, int64_
 template <class T>
 class PackedProduct final : public Kernel {
  public:
-  PackedProduct(Problem p, const void* constant_y)
+  PackedProduct(const NodeDesc& node, Problem p)
       : p_(std::move(p)),
         product_(std::is_same_v<T, int8_t> ? linear::panel_kernels().s8 : linear::panel_kernels().u8) {
     depth_ = round_up(p_.k, 2);
@@ -81,18 +82,22 @@ class PackedProduct final : public Kernel {
     // Matrices that several batches share are packed once.
     distinct(p_.x, x_matrices_, x_of_);
     distinct(p_.y, y_matrices_, y_of_);
-    if (constant_y == nullptr) return;
-    packed_y_.resize(static_cast<size_t>(y_elements()));
-    for (int64_t i = 0; i < y_jobs(); ++i)
-      pack_y(static_cast<const T*>(constant_y), i, packed_y_.data());
+    if (!node.in[1].is_known()) return;
+    const auto* y = static_cast<const T*>(node.in[1].data);
+    const size_t bytes = static_cast<size_t>(y_elements()) * sizeof(int16_t);
+    packed_y_ = pack(node, 0, bytes, [&](std::byte* to) {
+      std::fill_n(to, bytes, std::byte{0});
+      for (int64_t i = 0; i < y_jobs(); ++i)
+        pack_y(y, i, reinterpret_cast<int16_t*>(to));
+    });
   }
   size_t workspace_bytes() const override {
-    return static_cast<size_t>(x_elements() + (packed_y_.empty() ? y_elements() : 0)) * sizeof(int16_t);
+    return static_cast<size_t>(x_elements() + (packed_y_ == nullptr ? y_elements() : 0)) * sizeof(int16_t);
   }
   Status run(const RunArgs& args) override {
     auto* x = static_cast<int16_t*>(args.workspace);
-    const int16_t* y = packed_y_.data();
-    if (packed_y_.empty()) {
+    const auto* y = reinterpret_cast<const int16_t*>(packed_y_.get());
+    if (y == nullptr) {
       int16_t* to = x + x_elements();
       args.pool.for_range(static_cast<size_t>(y_jobs()), 1, [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i)
@@ -161,7 +166,7 @@ class PackedProduct final : public Kernel {
   void (*product_)(const linear::PanelJob&);
   int64_t depth_ = 0, x_panels_ = 0, y_panels_ = 0;
   std::vector<int64_t> x_matrices_, y_matrices_, x_of_, y_of_;
-  std::vector<int16_t> packed_y_;
+  PackedBytes packed_y_;  // panels of int16; nullptr: the factor is computed at run time
 };
 
 }  // namespace
@@ -172,10 +177,9 @@ KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
     return Status::declined("only int8 and uint8");
   if (p.empty()) return Status::declined("nothing to compute");
   if (p.k > INT32_MAX / (255 * 255)) return Status::declined("sums that may not fit in 32 bits");
-  const void* y = n.in[1].data;
   if (p.form == linear::Form::int8)
-    return std::unique_ptr<Kernel>(std::make_unique<PackedProduct<int8_t>>(std::move(p), y));
-  return std::unique_ptr<Kernel>(std::make_unique<PackedProduct<uint8_t>>(std::move(p), y));
+    return std::unique_ptr<Kernel>(std::make_unique<PackedProduct<int8_t>>(n, std::move(p)));
+  return std::unique_ptr<Kernel>(std::make_unique<PackedProduct<uint8_t>>(n, std::move(p)));
 }
 
 }  // namespace octet::matmul

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "kernels/linear/simd.hpp"
+#include "kernels/packed.hpp"
 #include "octet/try.hpp"
 
 namespace octet::linear {
@@ -94,24 +95,31 @@ class Depthwise final : public Kernel {
     const Geometry& g = c_.g;
     const auto* w = static_cast<const T*>(n.in[c_.slots.w].data);
     const auto* bias = c_.num.has_bias ? static_cast<const int32_t*>(n.in[c_.slots.bias].data) : nullptr;
-    weights_.assign(static_cast<size_t>(channels * taps_) * weight_bytes(), std::byte{0});
+    const auto each_weight = [&](int64_t c, const auto& f) {
+      for (int64_t t = 0; t < g.taps(); ++t)
+        f(t, static_cast<int32_t>(w[t * g.out_channels + c]) - c_.num.w_zero[static_cast<size_t>(c)]);
+    };
+    const auto bytes = static_cast<size_t>(channels * taps_) * weight_bytes();
+    weights_ = octet::pack(n, 0, bytes, [&](std::byte* to) {
+      std::fill_n(to, bytes, std::byte{0});
+      for (int64_t c = 0; c < g.out_channels; ++c) {
+        const int64_t block = c / kLanes * kLanes * taps_;
+        each_weight(c, [&](int64_t t, int32_t v) {
+          if (quads_)
+            reinterpret_cast<int8_t*>(to)[block + depthwise_quad_index(t, c % kLanes)] =
+                static_cast<int8_t>(v);
+          else
+            reinterpret_cast<int16_t*>(to)[block + depthwise_index(t, c % kLanes)] = static_cast<int16_t>(v);
+        });
+      }
+    });
     bias_.assign(static_cast<size_t>(channels) * sizeof(int32_t), std::byte{0});
-    auto* packed = reinterpret_cast<int16_t*>(weights_.data());
-    auto* packed_bytes = reinterpret_cast<int8_t*>(weights_.data());
     auto* sums = reinterpret_cast<int32_t*>(bias_.data());
     scale_.assign(static_cast<size_t>(channels), 0.0f);
     for (int64_t c = 0; c < g.out_channels; ++c) {
       const auto i = static_cast<size_t>(c);
       int64_t sum = 0;
-      for (int64_t t = 0; t < g.taps(); ++t) {
-        const int32_t v = static_cast<int32_t>(w[t * g.out_channels + c]) - c_.num.w_zero[i];
-        const int64_t block = c / kLanes * kLanes * taps_;
-        if (quads_)
-          packed_bytes[block + depthwise_quad_index(t, c % kLanes)] = static_cast<int8_t>(v);
-        else
-          packed[block + depthwise_index(t, c % kLanes)] = static_cast<int16_t>(v);
-        sum += v;
-      }
+      each_weight(c, [&](int64_t, int32_t v) { sum += v; });
       // sum((x - zx) * w) = sum(x * w) - zx * sum(w); octet_depthwise() has checked that nothing overflows.
       const int32_t zero = c_.num.x_zero + (quads_ ? 128 : 0);
       sums[i] = static_cast<int32_t>((bias != nullptr ? bias[i] : 0) - zero * sum);
@@ -132,10 +140,17 @@ class Depthwise final : public Kernel {
       return;
     }
     pair_block_bytes_ = static_cast<size_t>(g.kernel[1] * columns_ * 2 * kLanes) * sizeof(Packed);
-    pair_weights_.assign(static_cast<size_t>(channels / kLanes) * pair_block_bytes_, std::byte{0});
+    const size_t bytes = static_cast<size_t>(channels / kLanes) * pair_block_bytes_;
+    pair_weights_ = octet::pack(n, 1, bytes, [&](std::byte* to) {
+      std::fill_n(to, bytes, std::byte{0});
+      fill_pairs<T, Packed>(w, together, to);
+    });
+  }
+  template <class T, class Packed>
+  void fill_pairs(const T* w, int64_t together, std::byte* to) const {
+    const Geometry& g = c_.g;
     for (int64_t c = 0; c < g.out_channels; ++c) {
-      auto* packed = reinterpret_cast<Packed*>(pair_weights_.data() +
-                                               static_cast<size_t>(c / kLanes) * pair_block_bytes_);
+      auto* packed = reinterpret_cast<Packed*>(to + static_cast<size_t>(c / kLanes) * pair_block_bytes_);
       for (int64_t kh = 0; kh < g.kernel[1]; ++kh)
         for (int64_t i = 0; i <= g.kernel[2]; ++i)
           for (int64_t second : {0, 1}) {
@@ -168,12 +183,15 @@ class Depthwise final : public Kernel {
   void pack_float(const NodeDesc& n, int64_t channels) {
     const Geometry& g = c_.g;
     const auto* w = static_cast<const float*>(n.in[c_.slots.w].data);
-    weights_.assign(static_cast<size_t>(channels * taps_) * sizeof(float), std::byte{0});
+    const auto bytes = static_cast<size_t>(channels * taps_) * sizeof(float);
+    weights_ = octet::pack(n, 0, bytes, [&](std::byte* to) {
+      std::fill_n(to, bytes, std::byte{0});
+      for (int64_t c = 0; c < g.out_channels; ++c)
+        for (int64_t t = 0; t < taps_; ++t)
+          reinterpret_cast<float*>(to)[c / kLanes * kLanes * taps_ + t * kLanes + c % kLanes] =
+              w[t * g.out_channels + c];
+    });
     bias_.assign(static_cast<size_t>(channels) * sizeof(float), std::byte{0});
-    auto* packed = reinterpret_cast<float*>(weights_.data());
-    for (int64_t c = 0; c < g.out_channels; ++c)
-      for (int64_t t = 0; t < taps_; ++t)
-        packed[c / kLanes * kLanes * taps_ + t * kLanes + c % kLanes] = w[t * g.out_channels + c];
     if (c_.num.has_bias)
       std::memcpy(bias_.data(), n.in[c_.slots.bias].data,
                   static_cast<size_t>(g.out_channels) * sizeof(float));
@@ -229,7 +247,7 @@ class Depthwise final : public Kernel {
         for (int64_t c = 0; c < g.out_channels; c += kLanes) {
           DepthwiseRow r = part(c, from, even, image, out, offsets);
           r.taps = g.kernel[1] * columns_;
-          r.weights = pair_weights_.data() + static_cast<size_t>(c / kLanes) * pair_block_bytes_;
+          r.weights = pair_weights_.get() + static_cast<size_t>(c / kLanes) * pair_block_bytes_;
           pair_row_(r);
         }
         from += even;
@@ -260,7 +278,7 @@ class Depthwise final : public Kernel {
             .offsets = offsets,
             .taps = taps_,
             .pixels = count,
-            .weights = weights_.data() + at * static_cast<size_t>(taps_) * weight_bytes(),
+            .weights = weights_.get() + at * static_cast<size_t>(taps_) * weight_bytes(),
             .bias = bias_.data() + at * sizeof(int32_t),
             .requant = requant(at),
             .out = out + from * pixel_bytes() + static_cast<int64_t>(at * element_),
@@ -289,7 +307,8 @@ class Depthwise final : public Kernel {
   bool quads_ = false;   // weights are bytes, four taps together
   int64_t columns_ = 0;  // input pixels in a row of the kernel for pairs; 0: it is not used
   size_t pair_block_bytes_ = 0;
-  std::vector<std::byte> zeros_, weights_, pair_weights_, bias_;
+  PackedBytes weights_, pair_weights_;
+  std::vector<std::byte> zeros_, bias_;
   std::vector<float> scale_;
   void (*row_)(const DepthwiseRow&) = nullptr;
   void (*pair_row_)(const DepthwiseRow&) = nullptr;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kernels/linear/simd.hpp"
+#include "kernels/packed.hpp"
 #include "kernels/vector_loop.hpp"
 
 namespace octet::linear {
@@ -58,7 +59,11 @@ class Product final : public Kernel {
         column_panels_(panels_of(c.g.out_channels, kLanes)),
         in_place_(!c.g.transposed && c.g.taps() == 1 && !c.g.has_padding() &&
                   c.g.stride == Extents{1, 1, 1}) {
-    pack(n.in[c.slots.w].as<int8_t>().data());
+    const auto* w = n.in[c.slots.w].as<int8_t>().data();
+    const auto bytes = static_cast<size_t>(column_panels_ * kLanes * depth_) * sizeof(int16_t);
+    weights_ = octet::pack(n, 0, bytes, [&](std::byte* to) { pack(w, reinterpret_cast<int16_t*>(to)); });
+    // With the weights that are there, longer sums may be safe as well.
+    chunk_ = longest_sum(w) <= INT32_MAX / 32768 ? depth_ : std::min(depth_, kSafeDepth);
     // Few rows (a fully connected layer): tasks share them and part the columns.
     row_tasks_ = std::min<int64_t>(row_panels_, tasks);
     column_tasks_ = std::min<int64_t>(column_panels_, (tasks + row_tasks_ - 1) / row_tasks_);
@@ -90,22 +95,29 @@ class Product final : public Kernel {
  private:
   static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
 
-  void pack(const int8_t* w) {
-    weights_.assign(static_cast<size_t>(column_panels_ * kLanes * depth_), 0);
-    int64_t most = 0;
+  // Calls f(output channel, position in its sum, weight) for all weights.
+  template <class F>
+  void each_weight(const int8_t* w, const F& f) const {
     for (int64_t o = 0; o < g_.out_channels; ++o) {
-      int16_t* to = weights_.data() + o / kLanes * kLanes * depth_;
-      int64_t sum = 0, k = 0;
+      int64_t k = 0;
       for (int64_t t = 0; t < g_.taps(); ++t)
-        for (int64_t i = 0; i < g_.in_channels; ++i, ++k) {
-          const int8_t v = w[o * g_.w_out + t * g_.w_tap + i * g_.w_in];
-          to[panel_index(k, o % kLanes, kLanes)] = v;
-          sum += std::abs(v);
-        }
-      most = std::max(most, sum);
+        for (int64_t i = 0; i < g_.in_channels; ++i, ++k)
+          f(o, k, w[o * g_.w_out + t * g_.w_tap + i * g_.w_in]);
     }
-    // With the weights that are there, longer sums may be safe as well.
-    chunk_ = most <= INT32_MAX / 32768 ? depth_ : std::min(depth_, kSafeDepth);
+  }
+  void pack(const int8_t* w, int16_t* packed) const {
+    std::fill_n(packed, column_panels_ * kLanes * depth_, int16_t{0});
+    each_weight(w, [&](int64_t o, int64_t k, int8_t v) {
+      packed[o / kLanes * kLanes * depth_ + panel_index(k, o % kLanes, kLanes)] = v;
+    });
+  }
+  int64_t longest_sum(const int8_t* w) const {
+    int64_t longest = 0, sum = 0;
+    each_weight(w, [&](int64_t, int64_t k, int8_t v) {
+      sum = (k == 0 ? 0 : sum) + std::abs(v);
+      longest = std::max(longest, sum);
+    });
+    return longest;
   }
 
   // The rows of the windows from `first` on, in `to` where they must be gathered. Beyond the last window the
@@ -155,7 +167,7 @@ class Product final : public Kernel {
     alignas(64) int32_t acc[kPanelRows * kLanes];
     alignas(64) double sum[kPanelRows * kLanes];
     alignas(64) int16_t out[kPanelRows * kLanes];
-    const int16_t* right = weights_.data() + j * kLanes * depth_;
+    const int16_t* right = reinterpret_cast<const int16_t*>(weights_.get()) + j * kLanes * depth_;
     const double* bias = rescale_.bias.data() + j * kLanes;
     const double* scale = rescale_.scale.data() + j * kLanes;
     const double lo = rescale_.lo, hi = rescale_.hi;
@@ -192,8 +204,8 @@ class Product final : public Kernel {
   Slots slots_;
   Rescale rescale_;
   int64_t depth_, rows_, row_panels_, column_panels_, row_tasks_ = 1, column_tasks_ = 1, chunk_ = 0;
-  bool in_place_;  // the windows lie in the input as rows
-  std::vector<int16_t> weights_;
+  bool in_place_;        // the windows lie in the input as rows
+  PackedBytes weights_;  // panels of int16
 };
 
 // One weight per channel and tap. Neighbouring pixels of a row are computed together when channels are few,
@@ -210,16 +222,20 @@ class WideDepthwise final : public Kernel {
         lanes_(pixels_ * g_.out_channels),
         units_(g_.batch * g_.out[0] * g_.out[1] * segments_ * blocks_),
         tasks_(std::min<int64_t>(tasks, units_)),
-        weights_(static_cast<size_t>(g_.taps() * lanes_)),
         nothing_(static_cast<size_t>(std::max(lanes_, kBlock)), 0) {
     const auto w = n.in[c.slots.w].as<int8_t>();
     const Rescale rescale(n, c);
     lo_ = rescale.lo;
     hi_ = rescale.hi;
+    const auto bytes = static_cast<size_t>(g_.taps() * lanes_) * sizeof(int16_t);
+    weights_ = pack(n, 0, bytes, [&](std::byte* packed) {
+      auto* to = reinterpret_cast<int16_t*>(packed);
+      for (int64_t t = 0; t < g_.taps(); ++t)
+        for (int64_t i = 0; i < lanes_; ++i)
+          *to++ = w[static_cast<size_t>(i % g_.out_channels * g_.w_out + t * g_.w_tap)];
+    });
     for (int64_t i = 0; i < lanes_; ++i) {
       const int64_t o = i % g_.out_channels;
-      for (int64_t t = 0; t < g_.taps(); ++t)
-        weights_[static_cast<size_t>(t * lanes_ + i)] = w[static_cast<size_t>(o * g_.w_out + t * g_.w_tap)];
       bias_.push_back(rescale.bias[static_cast<size_t>(o)]);
       scale_.push_back(rescale.scale[static_cast<size_t>(o)]);
     }
@@ -256,7 +272,7 @@ class WideDepthwise final : public Kernel {
     const int16_t* from[kSafeDepth + kTogether];
     const int16_t* weight[kSafeDepth + kTogether];
     size_t taps = 0;
-    const int16_t* w = weights_.data() + c;
+    const int16_t* w = reinterpret_cast<const int16_t*>(weights_.get()) + c;
     for (int64_t kd = 0; kd < g_.kernel[0]; ++kd)
       for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
         const auto id = g_.source(0, od, kd), ih = g_.source(1, oh, kh);
@@ -331,7 +347,7 @@ class WideDepthwise final : public Kernel {
   Slots slots_;
   int64_t pixels_, segments_, blocks_, lanes_, units_, tasks_;
   double lo_ = 0, hi_ = 0;
-  std::vector<int16_t> weights_;      // [tap][pixel][channel]
+  PackedBytes weights_;               // int16 [tap][pixel][channel]
   std::vector<int16_t> nothing_;      // zeros
   std::vector<double> bias_, scale_;  // [pixel][channel]
 };

@@ -6,6 +6,7 @@
 
 #include "kernels/xnnpack/linear.hpp"
 #include "kernels/xnnpack/operator.hpp"
+#include "kernels/xnnpack/weights.hpp"
 #include "octet/try.hpp"
 
 namespace octet::xnn {
@@ -103,14 +104,15 @@ KernelResult hybrid_convolution(const NodeDesc& n, const Convolution& c, ThreadP
   const auto u = [](int64_t v) { return static_cast<uint32_t>(v); };
   const auto z = [](int64_t v) { return static_cast<size_t>(v); };
   const int64_t length = g.pixels_in() * g.in_channels;
+  const auto weights = std::make_shared<Weights>(n);
   xnn_operator_t raw = nullptr;
 
   if (packed) {
     OCTET_TRY(declined_of(xnn_create_fully_connected_nc_qd8_f32_qc4w(
                               z(g.in_channels), z(g.out_channels), z(g.in_channels), z(g.out_channels), 0,
-                              scales.data(), w, bias, r.lo, r.hi, 0, nullptr, nullptr, &raw),
+                              scales.data(), w, bias, r.lo, r.hi, 0, nullptr, weights->cache(), &raw),
                           "create hybrid fully connected"));
-    Operator op(raw);
+    Operator op(raw, Deleter{weights});
     OCTET_TRY(declined_of(xnn_reshape_fully_connected_nc_qd8_f32_qc4w(raw, z(g.batch), pool.raw()),
                           "reshape hybrid fully connected"));
     const auto bind = [](xnn_operator_t o, void*, const int8_t* x, float* y,
@@ -123,9 +125,9 @@ KernelResult hybrid_convolution(const NodeDesc& n, const Convolution& c, ThreadP
   if (product) {
     OCTET_TRY(declined_of(xnn_create_fully_connected_nc_qd8_f32_qc8w(
                               z(g.in_channels), z(g.out_channels), z(g.in_channels), z(g.out_channels),
-                              scales.data(), w, bias, r.lo, r.hi, 0, nullptr, nullptr, &raw),
+                              scales.data(), w, bias, r.lo, r.hi, 0, nullptr, weights->cache(), &raw),
                           "create hybrid fully connected"));
-    Operator op(raw);
+    Operator op(raw, Deleter{weights});
     OCTET_TRY(declined_of(xnn_reshape_fully_connected_nc_qd8_f32_qc8w(raw, z(g.batch), pool.raw()),
                           "reshape hybrid fully connected"));
     const auto bind = [](xnn_operator_t o, void*, const int8_t* x, float* y,
@@ -142,14 +144,14 @@ KernelResult hybrid_convolution(const NodeDesc& n, const Convolution& c, ThreadP
   // too.
   if (g.pixels_out() == 1) return Status::declined("a single output pixel on 32-bit ARM");
 #endif
-  OCTET_TRY(
-      declined_of(xnn_create_convolution2d_nhwc_qd8_f32_qc8w(
-                      u(g.pad_before[1]), u(g.pad_after[2]), u(g.pad_after[1]), u(g.pad_before[2]),
-                      u(g.kernel[1]), u(g.kernel[2]), u(g.stride[1]), u(g.stride[2]), u(g.dilation[1]),
-                      u(g.dilation[2]), u(g.groups), z(g.group_in()), z(g.group_out()), z(g.in_channels),
-                      z(g.out_channels), scales.data(), w, bias, r.lo, r.hi, 0, nullptr, nullptr, &raw),
-                  "create hybrid convolution"));
-  Operator op(raw);
+  OCTET_TRY(declined_of(
+      xnn_create_convolution2d_nhwc_qd8_f32_qc8w(
+          u(g.pad_before[1]), u(g.pad_after[2]), u(g.pad_after[1]), u(g.pad_before[2]), u(g.kernel[1]),
+          u(g.kernel[2]), u(g.stride[1]), u(g.stride[2]), u(g.dilation[1]), u(g.dilation[2]), u(g.groups),
+          z(g.group_in()), z(g.group_out()), z(g.in_channels), z(g.out_channels), scales.data(), w, bias,
+          r.lo, r.hi, 0, nullptr, weights->cache(), &raw),
+      "create hybrid convolution"));
+  Operator op(raw, Deleter{weights});
   size_t workspace = 0, alignment = 0, out_h = 0, out_w = 0;
   OCTET_TRY(declined_of(
       xnn_reshape_convolution2d_nhwc_qd8_f32_qc8w(raw, z(g.batch), z(g.in[1]), z(g.in[2]), &workspace,
@@ -187,12 +189,13 @@ KernelResult block_product(const NodeDesc& n, const linear::BlockProduct& p, lin
   const auto* bias = p.has_bias ? static_cast<const float*>(n.in[slots.bias].data) : nullptr;
   const RealRange r = range_of(p.act);
   const auto ic = static_cast<size_t>(p.inputs), oc = static_cast<size_t>(p.outputs);
+  const auto weights = std::make_shared<Weights>(n);
   xnn_operator_t raw = nullptr;
   OCTET_TRY(declined_of(xnn_create_fully_connected_nc_qd8_f32_qb4w(
                             ic, oc, ic, oc, static_cast<size_t>(p.block), 8, scales.data(), bytes.data(),
-                            bias, r.lo, r.hi, 0, nullptr, nullptr, &raw),
+                            bias, r.lo, r.hi, 0, nullptr, weights->cache(), &raw),
                         "create blockwise fully connected"));
-  Operator op(raw);
+  Operator op(raw, Deleter{weights});
   OCTET_TRY(
       declined_of(xnn_reshape_fully_connected_nc_qd8_f32_qb4w(raw, static_cast<size_t>(p.rows), pool.raw()),
                   "reshape blockwise fully connected"));

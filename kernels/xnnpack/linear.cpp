@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/xnnpack/operator.hpp"
+#include "kernels/xnnpack/weights.hpp"
 #include "octet/try.hpp"
 
 namespace octet::xnn {
@@ -159,6 +160,7 @@ KernelResult fully_connected(const NodeDesc& n, const Numerics& num, Slots slots
   const TensorDesc &x = n.in[slots.x], &w = n.in[slots.w], &y = n.out[0];
   const auto ic = static_cast<size_t>(inputs), oc = static_cast<size_t>(outputs);
   const auto batch = static_cast<size_t>(rows);
+  const auto weights = std::make_shared<Weights>(n);
   xnn_operator_t raw = nullptr;
   xnn_status s;
   switch (num.form) {
@@ -167,7 +169,8 @@ KernelResult fully_connected(const NodeDesc& n, const Numerics& num, Slots slots
       s = xnn_create_fully_connected_nc_qs8_qc8w(
           ic, oc, ic, oc, to<int8_t>(num.x_zero), x.quant.scale(), scales.data(),
           static_cast<const int8_t*>(w.data), bias_of<int32_t>(n, num, slots), to<int8_t>(num.y_zero),
-          y.quant.scale(), to<int8_t>(num.bounds.lo), to<int8_t>(num.bounds.hi), 0, nullptr, nullptr, &raw);
+          y.quant.scale(), to<int8_t>(num.bounds.lo), to<int8_t>(num.bounds.hi), 0, nullptr, weights->cache(),
+          &raw);
       break;
     }
     case Form::uint8:
@@ -175,17 +178,17 @@ KernelResult fully_connected(const NodeDesc& n, const Numerics& num, Slots slots
           ic, oc, ic, oc, to<uint8_t>(num.x_zero), x.quant.scale(), to<uint8_t>(num.w_zero[0]),
           w.quant.scale(), static_cast<const uint8_t*>(w.data), bias_of<int32_t>(n, num, slots),
           to<uint8_t>(num.y_zero), y.quant.scale(), to<uint8_t>(num.bounds.lo), to<uint8_t>(num.bounds.hi), 0,
-          nullptr, nullptr, &raw);
+          nullptr, weights->cache(), &raw);
       break;
     default: {
       const FloatBounds r = float_bounds(num);
       s = xnn_create_fully_connected_nc_f32(ic, oc, ic, oc, static_cast<const float*>(w.data),
-                                            bias_of<float>(n, num, slots), r.lo, r.hi, 0, nullptr, nullptr,
-                                            &raw);
+                                            bias_of<float>(n, num, slots), r.lo, r.hi, 0, nullptr,
+                                            weights->cache(), &raw);
     }
   }
   OCTET_TRY(declined_of(s, "create fully connected"));
-  Operator op(raw);
+  Operator op(raw, Deleter{weights});
   switch (num.form) {
     case Form::int8: s = xnn_reshape_fully_connected_nc_qs8_qc8w(raw, batch, pool.raw()); break;
     case Form::uint8: s = xnn_reshape_fully_connected_nc_qu8(raw, batch, pool.raw()); break;
@@ -243,6 +246,7 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
   const auto gic = to<size_t>(g.group_in()), goc = to<size_t>(g.group_out());
   const auto ic = to<size_t>(g.in_channels), oc = to<size_t>(g.out_channels);
   const uint32_t flags = depthwise ? XNN_FLAG_DEPTHWISE_CONVOLUTION : 0;
+  const auto weights = std::make_shared<Weights>(n);
   xnn_operator_t raw = nullptr;
   xnn_status s;
   switch (num.form) {
@@ -252,7 +256,7 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
           top, right, bottom, left, kh, kw, sh, sw, dh, dw, groups, gic, goc, ic, oc, to<int8_t>(num.x_zero),
           x.quant.scale(), scales.data(), static_cast<const int8_t*>(w.data),
           bias_of<int32_t>(n, num, c.slots), to<int8_t>(num.y_zero), y.quant.scale(),
-          to<int8_t>(num.bounds.lo), to<int8_t>(num.bounds.hi), flags, nullptr, nullptr, &raw);
+          to<int8_t>(num.bounds.lo), to<int8_t>(num.bounds.hi), flags, nullptr, weights->cache(), &raw);
       break;
     }
     case Form::uint8:
@@ -260,18 +264,18 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
           top, right, bottom, left, kh, kw, sh, sw, dh, dw, groups, gic, goc, ic, oc, to<uint8_t>(num.x_zero),
           x.quant.scale(), to<uint8_t>(num.w_zero[0]), w.quant.scale(), static_cast<const uint8_t*>(w.data),
           bias_of<int32_t>(n, num, c.slots), to<uint8_t>(num.y_zero), y.quant.scale(),
-          to<uint8_t>(num.bounds.lo), to<uint8_t>(num.bounds.hi), flags, nullptr, nullptr, &raw);
+          to<uint8_t>(num.bounds.lo), to<uint8_t>(num.bounds.hi), flags, nullptr, weights->cache(), &raw);
       break;
     default: {
       const FloatBounds r = float_bounds(num);
       s = xnn_create_convolution2d_nhwc_f32(top, right, bottom, left, kh, kw, sh, sw, dh, dw, groups, gic,
                                             goc, ic, oc, static_cast<const float*>(w.data),
                                             bias_of<float>(n, num, c.slots), r.lo, r.hi, flags, nullptr,
-                                            nullptr, &raw);
+                                            weights->cache(), &raw);
     }
   }
   OCTET_TRY(declined_of(s, "create convolution"));
-  Operator op(raw);
+  Operator op(raw, Deleter{weights});
   size_t workspace = 0, alignment = 0, out_h = 0, out_w = 0;
   const auto batch = to<size_t>(g.batch), in_h = to<size_t>(g.in[1]), in_w = to<size_t>(g.in[2]);
   auto reshape = num.form == Form::int8    ? xnn_reshape_convolution2d_nhwc_qs8_qc8w
@@ -310,6 +314,7 @@ KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, Thr
   const auto sh = to<uint32_t>(g.stride[1]), sw = to<uint32_t>(g.stride[2]);
   const auto dh = to<uint32_t>(g.dilation[1]), dw = to<uint32_t>(g.dilation[2]);
   const auto ic = to<size_t>(g.in_channels), oc = to<size_t>(g.out_channels);
+  const auto weights = std::make_shared<Weights>(n);
   xnn_operator_t raw = nullptr;
   xnn_status s;
   switch (num.form) {
@@ -319,7 +324,7 @@ KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, Thr
           top, after[2], after[1], left, kh, kw, sh, sw, dh, dw, 1, ic, oc, ic, oc, to<int8_t>(num.x_zero),
           x.quant.scale(), scales.data(), static_cast<const int8_t*>(w.data),
           bias_of<int32_t>(n, num, c.slots), to<int8_t>(num.y_zero), y.quant.scale(),
-          to<int8_t>(num.bounds.lo), to<int8_t>(num.bounds.hi), 0, nullptr, nullptr, &raw);
+          to<int8_t>(num.bounds.lo), to<int8_t>(num.bounds.hi), 0, nullptr, weights->cache(), &raw);
       break;
     }
     case Form::uint8:
@@ -327,18 +332,18 @@ KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, Thr
           top, after[2], after[1], left, kh, kw, sh, sw, dh, dw, 1, ic, oc, ic, oc, to<uint8_t>(num.x_zero),
           x.quant.scale(), to<uint8_t>(num.w_zero[0]), w.quant.scale(), static_cast<const uint8_t*>(w.data),
           bias_of<int32_t>(n, num, c.slots), to<uint8_t>(num.y_zero), y.quant.scale(),
-          to<uint8_t>(num.bounds.lo), to<uint8_t>(num.bounds.hi), 0, nullptr, nullptr, &raw);
+          to<uint8_t>(num.bounds.lo), to<uint8_t>(num.bounds.hi), 0, nullptr, weights->cache(), &raw);
       break;
     default: {
       const FloatBounds r = float_bounds(num);
       s = xnn_create_deconvolution2d_nhwc_f32(top, after[2], after[1], left, kh, kw, sh, sw, dh, dw, 1, ic,
                                               oc, ic, oc, static_cast<const float*>(w.data),
                                               bias_of<float>(n, num, c.slots), r.lo, r.hi, 0, nullptr,
-                                              nullptr, &raw);
+                                              weights->cache(), &raw);
     }
   }
   OCTET_TRY(declined_of(s, "create deconvolution"));
-  Operator op(raw);
+  Operator op(raw, Deleter{weights});
   size_t out_h = 0, out_w = 0;
   const auto batch = to<size_t>(g.batch), in_h = to<size_t>(g.in[1]), in_w = to<size_t>(g.in[2]);
   auto reshape = num.form == Form::int8    ? xnn_reshape_deconvolution2d_nhwc_qs8_qc8w

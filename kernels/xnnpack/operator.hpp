@@ -24,7 +24,10 @@ Status declined_of(xnn_status s, std::string_view call);
 // larger than any sensible network's.
 Status row_table_fits(int64_t taps, int64_t pixels_out);
 
+class Weights;  // kernels/xnnpack/weights.hpp
+
 struct Deleter {
+  std::shared_ptr<Weights> weights = nullptr;  // of operators that have some
   void operator()(xnn_operator_t op) const { xnn_delete_operator(op); }
 };
 using Operator = std::unique_ptr<xnn_operator, Deleter>;
