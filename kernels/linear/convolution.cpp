@@ -1,5 +1,6 @@
 #include "kernels/linear/convolution.hpp"
 
+#include <cstdlib>
 #include <limits>
 
 #include "schema/core/checked.hpp"
@@ -139,6 +140,27 @@ int64_t Geometry::macs() const {
     n = *m;
   }
   return n;
+}
+
+bool sums_fit_int32(const NodeDesc& n, const Convolution& c) {
+  const Geometry& g = c.g;
+  const TensorDesc& w = n.in[c.slots.w];
+  constexpr int64_t kMaxInput = 255;  // its distance from its zero point
+  const auto* bias = c.num.has_bias ? static_cast<const int32_t*>(n.in[c.slots.bias].data) : nullptr;
+  for (int64_t o = 0; o < g.out_channels; ++o) {
+    const int64_t room = INT32_MAX - (bias == nullptr ? 0 : std::abs(static_cast<int64_t>(bias[o])));
+    if (g.terms() <= room / (kMaxInput * 255)) continue;  // with any weights
+    int64_t sum = 0;
+    for (int64_t t = 0; t < g.taps(); ++t)
+      for (int64_t i = 0; i < g.group_in(); ++i) {
+        const int64_t at = o * g.w_out + i * g.w_in + t * g.w_tap;
+        const int32_t q = w.dtype == DType::uint8 ? w.as<uint8_t>()[static_cast<size_t>(at)]
+                                                  : w.as<int8_t>()[static_cast<size_t>(at)];
+        sum += std::abs(q - c.num.w_zero[static_cast<size_t>(o)]);
+      }
+    if (sum > room / kMaxInput) return false;
+  }
+  return true;
 }
 
 KernelResult reference_convolution(const NodeDesc& n, const Convolution& c) {

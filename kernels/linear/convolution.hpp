@@ -54,6 +54,11 @@ struct Convolution {
   Slots slots;
 };
 
+// Whether no sum with an int32 bias can leave int32, whatever the input holds. Weights and biases are known,
+// the weights are bytes. Where one can, the reference saturates, and sums that wrap around turn the sign
+// over.
+bool sums_fit_int32(const NodeDesc& n, const Convolution& c);
+
 // The normative kernel of any convolution: plain loops, weights and bias may change between runs.
 KernelResult reference_convolution(const NodeDesc& n, const Convolution& c);
 

@@ -16,8 +16,11 @@ using linear::Geometry;
 using linear::Numerics;
 using linear::Slots;
 
-// What XNNPACK's weighted operators take, besides the geometry: weights and bias known, scales in range.
-Status check(const NodeDesc& n, const Numerics& num, Slots slots) {
+// What XNNPACK's weighted operators take, besides the geometry: weights and bias known, scales in range, sums
+// that don't wrap around.
+Status check(const NodeDesc& n, const Convolution& c) {
+  const Numerics& num = c.num;
+  const Slots slots = c.slots;
   OCTET_TRY(initialize());
   if (num.form != Form::float32 && num.form != Form::int8 && num.form != Form::uint8)
     return Status::declined("XNNPACK has no operator for these types");
@@ -34,7 +37,9 @@ Status check(const NodeDesc& n, const Numerics& num, Slots slots) {
   // Requantization shifts by at most 32 bits; XNNPACK checks only the upper end.
   for (double s : num.scale)
     if (!(s < 256.0) || s < 0x1p-32) return Status::declined(fmt::format("requantization scale {}", s));
-  if (num.form != Form::float32 && num.bounds.lo > num.bounds.hi) return Status::declined("empty bounds");
+  if (num.form == Form::float32) return {};
+  if (num.bounds.lo > num.bounds.hi) return Status::declined("empty bounds");
+  if (!sums_fit_int32(n, c)) return Status::declined("a bias near the limits of int32");
   return {};
 }
 
@@ -155,7 +160,13 @@ KernelResult fully_connected(const NodeDesc& n, const Numerics& num, Slots slots
   if (is_packed(n, num, slots))
     return fully_connected(linear::UnpackedWeights(n, slots.w).desc(), unpacked(num), slots, rows, inputs,
                            outputs, pool);
-  OCTET_TRY(check(n, num, slots));
+  Geometry g;
+  g.batch = rows;
+  g.in_channels = inputs;
+  g.out_channels = outputs;
+  g.w_out = inputs;
+  g.w_in = 1;
+  OCTET_TRY(check(n, {g, num, slots}));
   if (rows == 0 || inputs == 0 || outputs == 0) return Status::declined("nothing to compute");
   const TensorDesc &x = n.in[slots.x], &w = n.in[slots.w], &y = n.out[0];
   const auto ic = static_cast<size_t>(inputs), oc = static_cast<size_t>(outputs);
@@ -229,7 +240,7 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
   if (is_packed(n, num, c.slots))
     return convolution(linear::UnpackedWeights(n, c.slots.w).desc(), {g, unpacked(num), c.slots}, depthwise,
                        pool);
-  OCTET_TRY(check(n, num, c.slots));
+  OCTET_TRY(check(n, c));
   if (g.empty() || g.in_channels == 0 || g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (is_matrix_product(g) && !(depthwise && g.out_channels != 1))
     return fully_connected(n, num, c.slots, g.batch, g.terms(), g.out_channels, pool);
@@ -294,7 +305,7 @@ KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, Thr
   if (is_packed(n, num, c.slots))
     return transposed_convolution(linear::UnpackedWeights(n, c.slots.w).desc(), {g, unpacked(num), c.slots},
                                   pool);
-  OCTET_TRY(check(n, num, c.slots));
+  OCTET_TRY(check(n, c));
   if (g.empty() || g.in_channels == 0 || g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (hits_broken_arm_kernel(g, num.form)) return Status::declined("a single output pixel on 32-bit ARM");
   OCTET_TRY(row_table_fits(g.taps(), g.pixels_out()));

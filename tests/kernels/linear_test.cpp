@@ -224,6 +224,33 @@ TEST_CASE("what does not fit together is refused with a reason") {
   CHECK(creates({x, w}, DType::int8, per_tensor(1e-3f)));
 }
 
+TEST_CASE("sums beyond int32 saturate on every implementation") {
+  const std::vector<int8_t> x(64, 127), ones(64, 127), none(64, 0);
+  for (const int32_t bias : {INT32_MAX, INT32_MIN + 1, INT32_MAX - 64 * 127 * 127}) {
+    const std::vector<int32_t> biases = {bias};
+    const auto with = [&](const std::vector<int8_t>& w) {
+      return Case(
+          OpKind::FULLY_CONNECTED, FullyConnectedAttrs(),
+          {tensor("x", Shape{1, 64}, x, per_tensor(1)), tensor("w", Shape{1, 64}, w, per_tensor(0.5f)),
+           tensor("b", Shape{1}, biases, per_tensor(0.5f))},
+          DType::int8, per_tensor(1e7f));
+    };
+    ThreadPool pool(1);
+    int takers = 0;
+    for (const auto& w : {ones, none}) {
+      Case c = with(w);
+      const auto want = c.reference<int8_t>();
+      CHECK(want[0] == (bias > 0 ? 107 : -107));
+      for (const Implementation& impl : find_spec(c.kind)->fast) {
+        if (!impl.create(c.node(), pool).ok()) continue;
+        CHECK(c.run<int8_t>(impl) == want);
+        takers += w == none ? 1 : 0;
+      }
+    }
+    CHECK(takers > 0);  // without weights nothing can overflow
+  }
+}
+
 TEST_CASE("an empty batch runs and does nothing") {
   const std::vector<float> f(512, 1.0f);
   Case c(OpKind::CONV_2D, Conv2DAttrs(),
