@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <memory>
 
+#include "kernels/node_runner.hpp"
 #include "octet/try.hpp"
 #include "tests/support/op_case.hpp"
 
@@ -19,8 +20,8 @@ struct Bench {
   std::unique_ptr<Kernel> kernel;
   std::vector<const void*> in;
   std::vector<void*> out;
-  std::vector<std::vector<std::byte>> storage;
-  void* workspace = nullptr;
+  std::vector<Workspace> storage;
+  Workspace workspace;
 
   explicit Bench(Prepared p, int threads) : prepared(std::move(p)), pool(threads) {}
 
@@ -31,18 +32,13 @@ struct Bench {
     OCTET_ASSIGN(b->kernel, impl.create(b->prepared.node(), b->pool));
     for (size_t i = 0; i < b->prepared.in.size(); ++i)
       b->in.push_back(b->prepared.in[i].absent ? nullptr : b->prepared.bytes[i].data());
-    const auto aligned = [&](size_t bytes) {
-      b->storage.emplace_back(bytes + 192);
-      void* at = b->storage.back().data();
-      size_t space = b->storage.back().size();
-      return std::align(64, bytes + 64, at, space);
-    };
-    for (const TensorDesc& t : b->prepared.out)
-      b->out.push_back(aligned(static_cast<size_t>(t.bytes())));
-    b->workspace = aligned(b->kernel->workspace_bytes());
+    for (const TensorDesc& t : b->prepared.out) {
+      b->storage.emplace_back();
+      b->out.push_back(b->storage.back().reserve(static_cast<size_t>(t.bytes()) + 64));
+    }
     return b;
   }
-  Status run() { return kernel->run({.in = in, .out = out, .workspace = workspace, .pool = pool}); }
+  Status run() { return run_kernel(*kernel, in, out, workspace, pool); }
   double bytes() const {
     int64_t n = 0;
     for (const TensorDesc& t : prepared.in)

@@ -1,7 +1,7 @@
 // Circle's own operators on hostile, odd and published input. Their numbers are in tests/cases.
 #include <cmath>
 
-#include "tests/kernels/node_runner.hpp"
+#include "tests/kernels/raw_node.hpp"
 
 using namespace octet;
 using namespace octet::test;

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/kernels/node_runner.hpp"
+#include "tests/kernels/raw_node.hpp"
 
 namespace octet::test {
 namespace {

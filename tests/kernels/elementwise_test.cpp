@@ -7,7 +7,7 @@
 #include "kernels/broadcast.hpp"
 #include "kernels/elementwise/binary.hpp"
 #include "kernels/elementwise/lookup.hpp"
-#include "tests/kernels/node_runner.hpp"
+#include "tests/kernels/raw_node.hpp"
 
 namespace octet::test {
 namespace {

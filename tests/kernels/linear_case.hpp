@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/op_spec.hpp"
+#include "kernels/node_runner.hpp"
 
 namespace octet::test {
 
@@ -48,11 +48,8 @@ struct Case {
     for (const TensorDesc& t : in)
       pointers.push_back(t.absent ? nullptr : t.data);
     void* to = y.data();
-    std::vector<std::byte> workspace((*kernel)->workspace_bytes() + 128);
-    void* at = workspace.data();
-    size_t space = workspace.size();
-    std::align(64, (*kernel)->workspace_bytes(), at, space);
-    const Status s = (*kernel)->run({.in = pointers, .out = {&to, 1}, .workspace = at, .pool = pool});
+    Workspace workspace;
+    const Status s = run_kernel(**kernel, pointers, {&to, 1}, workspace, pool);
     REQUIRE_MESSAGE(s.ok(), s.message());
     y.resize(static_cast<size_t>(out[0].elements()));
     return y;

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "kernels/node_runner.hpp"
 #include "kernels/quant_math.hpp"
 #include "octet/try.hpp"
 #include "schema/core/int_range.hpp"
@@ -292,11 +293,8 @@ Result<std::vector<std::vector<std::byte>>> run(const Prepared& p, const Impleme
     out.emplace_back(static_cast<size_t>(t.bytes()) + kSlack, std::byte{0x5a});
     out_pointers.push_back(out.back().data());
   }
-  std::vector<std::byte> workspace(kernel->workspace_bytes() + 64);
-  void* aligned = workspace.data();
-  size_t space = workspace.size();
-  std::align(64, kernel->workspace_bytes(), aligned, space);
-  OCTET_TRY(kernel->run({.in = in, .out = out_pointers, .workspace = aligned, .pool = pool}));
+  Workspace workspace;
+  OCTET_TRY(run_kernel(*kernel, in, out_pointers, workspace, pool));
   for (size_t i = 0; i < out.size(); ++i)
     for (size_t j = static_cast<size_t>(p.out[i].bytes()); j < out[i].size(); ++j)
       if (out[i][j] != std::byte{0x5a})

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/op_spec.hpp"
+#include "kernels/node_runner.hpp"
 #include "octet/try.hpp"
 
 namespace octet::test {
@@ -72,8 +72,8 @@ struct NodeRunner {
       results[k].bytes.resize(static_cast<size_t>(o[k].bytes()) + 64);
       outputs.push_back(results[k].bytes.data());
     }
-    std::vector<std::byte> workspace(kernel->workspace_bytes() + 64);
-    OCTET_TRY(kernel->run({.in = inputs, .out = outputs, .workspace = workspace.data(), .pool = pool}));
+    Workspace workspace;
+    OCTET_TRY(run_kernel(*kernel, inputs, outputs, workspace, pool));
     return results;
   }
   // Output 0 must equal `expect` on every implementation that takes the case.
