@@ -9,6 +9,8 @@
 namespace octet {
 namespace {
 
+constexpr ptrdiff_t kReadBehind = 64;  // how far behind a tensor kernels may read
+
 template <class T>
 size_t size_of(const flatbuffers::Vector<T>* v) {
   return v == nullptr ? 0 : v->size();
@@ -160,12 +162,18 @@ Status Reader::read_constant(const wire::Tensor& w, Value& v) {
   if (v.is_variable) return Status::corrupt("is a variable and has data of its own");
   const int bytes = v.dtype == DType::string ? 4 : bytes_of(v.dtype);
   const auto alignment = static_cast<uintptr_t>(std::clamp(bytes, 1, 8));
-  if (reinterpret_cast<uintptr_t>(data.data()) % alignment == 0) {
+  const bool is_aligned = reinterpret_cast<uintptr_t>(data.data()) % alignment == 0;
+  // Kernels read in whole vectors: behind the last tensor of a file there may be nothing to read.
+  const bool is_last = bytes_.data() + bytes_.size() - (data.data() + data.size()) < kReadBehind;
+  if (is_aligned && !is_last) {
     v.constant = Constant(owner_, data);
     return {};
   }
-  Constant& copy = aligned_[w.buffer()];
-  if (!copy.present()) copy = Constant::copy_of(data);
+  Constant& copy = (is_aligned ? last_ : aligned_)[w.buffer()];
+  if (!copy.present()) {
+    OCTET_TRY(spend(data.size()));
+    copy = Constant::copy_of(data);
+  }
   v.constant = copy;
   return {};
 }

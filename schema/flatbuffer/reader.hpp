@@ -76,6 +76,7 @@ class Reader {
   std::set<std::pair<ptrdiff_t, ValueId>> block_records_;  // tensors that only hold scales of blocks
   std::vector<Code> codes_;
   std::map<uint32_t, Constant> aligned_;  // copies of buffers that are misaligned for their element type
+  std::map<uint32_t, Constant> last_;     // copies of buffers that end where the file does
 };
 
 }  // namespace octet
