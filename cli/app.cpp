@@ -8,7 +8,6 @@
 #include "cli/args.hpp"
 #include "cli/command.hpp"
 #include "cli/pages.hpp"
-#include "kernels/cpu.hpp"
 
 namespace octet {
 namespace {
@@ -27,14 +26,16 @@ constexpr std::array kVerbs = {
 };
 
 std::string version_text() {
-  return fmt::format("octet {}\nXNNPACK {}\nCPU {} ({}): {}\nthreads {}", OCTET_VERSION, xnnpack_version(),
-                     cpu_name(), cpu_architecture(), fmt::join(cpu_features(), " "), default_threads());
+  const CpuInfo cpu = cpu_info();
+  return fmt::format("octet {}\nXNNPACK {}\nCPU {} ({}): {}\nthreads {}", version(), cpu.xnnpack, cpu.name,
+                     cpu.architecture, fmt::join(cpu.features, " "), default_threads());
 }
 
 Json version_json() {
-  return {{"octet", OCTET_VERSION},     {"xnnpack", xnnpack_version()},
-          {"cpu", cpu_name()},          {"architecture", cpu_architecture()},
-          {"features", cpu_features()}, {"threads", default_threads()}};
+  const CpuInfo cpu = cpu_info();
+  return {{"octet", version()},       {"xnnpack", cpu.xnnpack},
+          {"cpu", cpu.name},          {"architecture", cpu.architecture},
+          {"features", cpu.features}, {"threads", default_threads()}};
 }
 
 // One line, whatever a message or file name contains.

@@ -62,8 +62,11 @@ void add_model_option(CLI::App& app, std::string& model) {
   app.add_option("MODEL", model, "A .tflite or .circle file")->required();
 }
 
-GraphExecutorOptions ExecArgs::options() const {
-  return {.threads = threads, .backend = backend == "reference" ? Backend::reference : Backend::xnnpack};
+PlanOptions ExecArgs::options() const {
+  PlanOptions o;
+  o.threads = threads;
+  o.reference = backend == "reference";
+  return o;
 }
 
 void add_threads_option(CLI::App& app, int& threads) {
@@ -178,28 +181,6 @@ Status SampleBuffers::read(Dataset& data, int64_t i) {
   for (size_t input = 0; input < targets_.size(); ++input)
     OCTET_TRY(data.read(input, i, targets_[input]));
   return {};
-}
-
-Result<bool> DatasetSource::next(std::vector<ConstTensorView>& sample) {
-  if (at_ >= end_) return false;
-  OCTET_TRY(buffers_.read(data_, at_));
-  sample = buffers_.views();
-  at_ += step_;
-  return true;
-}
-
-Progress phase_bars() {
-  struct State {
-    std::string phase;
-    std::optional<ProgressBar> bar;
-  };
-  return [state = std::make_shared<State>()](std::string_view phase, int64_t done, int64_t total) {
-    if (!state->bar || state->phase != phase) {
-      state->phase = phase;
-      state->bar.emplace(state->phase);
-    }
-    state->bar->update(done, total);
-  };
 }
 
 Json tensor_json(const std::string& name, const Shape& shape, DType dtype) {

@@ -7,8 +7,7 @@
 
 #include "cli/command.hpp"
 #include "cli/data/dataset.hpp"
-#include "quant/statistics/sample_source.hpp"
-#include "runtime/executor.hpp"
+#include "octet/executor.hpp"
 
 namespace octet {
 
@@ -22,7 +21,7 @@ struct ExecArgs {
   int threads = default_threads();
   std::string backend{"xnnpack"};
 
-  GraphExecutorOptions options() const;
+  PlanOptions options() const;
 };
 void add_exec_options(CLI::App& app, ExecArgs& args);
 void add_threads_option(CLI::App& app, int& threads);
@@ -57,28 +56,6 @@ class SampleBuffers {
   std::vector<TensorView> targets_;
   std::vector<ConstTensorView> views_;
 };
-
-// Part of a dataset as the quantizer wants it: every `step`th sample of [first, end).
-class DatasetSource final : public SampleSource {
- public:
-  DatasetSource(Dataset& data, const std::vector<InputSpec>& inputs, int64_t first, int64_t end,
-                int64_t step = 1)
-      : data_(data), buffers_(inputs, data.shapes()), first_(first), end_(end), step_(step), at_(first) {}
-  Result<bool> next(std::vector<ConstTensorView>& sample) override;
-  Status rewind() override {
-    at_ = first_;
-    return {};
-  }
-  int64_t size() const override { return end_ > first_ ? (end_ - first_ + step_ - 1) / step_ : 0; }
-
- private:
-  Dataset& data_;
-  SampleBuffers buffers_;
-  int64_t first_, end_, step_, at_;
-};
-
-// A bar for every phase of long work.
-Progress phase_bars();
 
 // {"name", "shape", "dtype"} of a tensor.
 Json tensor_json(const std::string& name, const Shape& shape, DType dtype);

@@ -8,7 +8,7 @@
 
 #include "cli/bench_peak.hpp"
 #include "cli/bench_report.hpp"
-#include "cli/data/convert.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -22,7 +22,7 @@ double microseconds_since(Clock::time_point t) {
 // One run, in microseconds.
 Result<double> time_run(Subject& s) {
   const auto start = Clock::now();
-  OCTET_TRY(s.exec->run(s.views).at(s.path));
+  OCTET_TRY(s.exec->run(s.views));
   return microseconds_since(start);
 }
 
@@ -60,11 +60,11 @@ Status give_input(Subject& s, const BenchArgs& args, const DataOptions& data) {
   return {};
 }
 
-int64_t macs_of(const ExecutionPlan& plan, const Step& step) {
-  if (step.spec == nullptr || step.spec->macs == nullptr || step.late) return 0;
-  const Node& n = plan.graph.nodes[static_cast<size_t>(step.node)];
-  const NodeTensors t = describe(plan.graph, n, plan.shapes);
-  return step.spec->macs(t.desc(n));
+PlanOptions plan_options(const Subject& s, const BenchArgs& args) {
+  PlanOptions options = args.exec.options();
+  for (size_t i = 0; !args.files.empty() && i < s.inputs.size(); ++i)
+    options.input_shapes.emplace_back(s.inputs[i].name, s.shapes[i]);
+  return options;
 }
 
 Result<Subject> load_subject(const std::string& path, const BenchArgs& args, const DataOptions& data) {
@@ -73,18 +73,17 @@ Result<Subject> load_subject(const std::string& path, const BenchArgs& args, con
   reset_peak_rss();
   // The data is read in between, outside of what is measured.
   auto start = Clock::now();
-  OCTET_ASSIGN(s.model, load_model(path));
+  OCTET_ASSIGN(s.model, open_model(path));
   s.load_us = microseconds_since(start);
-  s.inputs = input_specs(s.model->main());
+  s.inputs = input_specs(s.model->inputs());
   OCTET_TRY(give_input(s, args, data));
-  GraphExecutorOptions options = args.exec.options();
-  if (!args.files.empty()) options.input_shapes = s.shapes;
+  const PlanOptions options = plan_options(s, args);
   start = Clock::now();
-  OCTET_ASSIGN(s.exec, GraphExecutor::create(*s.model, options));
+  OCTET_ASSIGN(s.exec, Executor::create(*s.model, options));
   s.load_us += microseconds_since(start);
   OCTET_ASSIGN(s.first_us, time_run(s));
-  for (const Step& step : s.exec->plan().steps)
-    s.macs += macs_of(s.exec->plan(), step);
+  for (const PlanStep& step : s.exec->plan().steps())
+    s.macs += step.macs;
   return s;
 }
 
@@ -135,30 +134,18 @@ Status measure(std::vector<Subject*> subjects, const BenchArgs& args) {
 }
 
 Status profile(Subject& s, const BenchArgs& args) {
-  GraphExecutorOptions options = args.exec.options();
-  options.profile = true;
-  if (!args.files.empty()) options.input_shapes = s.shapes;
-  OCTET_ASSIGN(const auto exec, GraphExecutor::create(*s.model, options));
-  const ExecutionPlan& plan = exec->plan();
-  for (const Step& step : plan.steps) {
-    const Node& n = plan.graph.nodes[static_cast<size_t>(step.node)];
-    const std::string kernel = step.elided            ? "none"
-                               : step.by_runtime      ? "runtime"
-                               : step.late            ? "late"
-                               : step.impl != nullptr ? std::string(step.impl->name)
-                                                      : "none";
-    s.steps.push_back(
-        {std::string(name_of(n.kind)), node_name(plan.graph, step.node), kernel, macs_of(plan, step), {}});
-  }
+  OCTET_ASSIGN(Executor exec, Executor::create(s.exec->plan(), {.profile = true}));
+  for (const PlanStep& step : exec.plan().steps())
+    s.steps.push_back({step.kind, step.name, step.kernel, step.macs, {}});
   const int64_t runs =
       args.runs > 0 ? args.runs : std::clamp<int64_t>(static_cast<int64_t>(s.us.size()), 10, 100);
   double total = 0, inside = 0;
   for (int64_t r = -3; r < runs; ++r) {  // the first three warm up
-    OCTET_TRY(exec->run(s.views).at(s.path));
+    OCTET_TRY(exec.run(s.views));
     if (r < 0) continue;
-    total += static_cast<double>(exec->run_nanoseconds());
+    total += static_cast<double>(exec.run_nanoseconds());
     for (size_t i = 0; i < s.steps.size(); ++i) {
-      const double ns = static_cast<double>(exec->step_nanoseconds()[i]);
+      const double ns = static_cast<double>(exec.step_nanoseconds()[i]);
       inside += ns;
       s.steps[i].us.push_back(ns / 1000);
     }

@@ -39,7 +39,7 @@ Json subject_json(const Subject& s, const BenchArgs& args, double peak) {
                    {"macs", t.macs},
                    {"gmacs_per_s", us > 0 ? static_cast<double>(t.macs) / us / 1000 : 0}});
   }
-  const ExecutionPlan& plan = s.exec->plan();
+  const Plan& plan = s.exec->plan();
   return {{"model", s.path},
           {"threads", args.exec.threads},
           {"backend", args.exec.backend},
@@ -51,9 +51,9 @@ Json subject_json(const Subject& s, const BenchArgs& args, double peak) {
           {"gmacs_per_s", gmacs_of(s)},
           {"peak_gmacs_per_s", peak > 0 ? Json(peak) : Json(nullptr)},
           {"share_of_peak", peak > 0 ? Json(gmacs_of(s) / peak) : Json(nullptr)},
-          {"arena_bytes", plan.arena_bytes},
-          {"arena_lower_bound", plan.arena_lower_bound},
-          {"model_bytes", s.model->file_bytes},
+          {"arena_bytes", plan.arena_bytes()},
+          {"arena_lower_bound", plan.arena_lower_bound()},
+          {"model_bytes", s.model->file_bytes()},
           {"peak_rss_bytes", s.peak_rss},
           {"outside_kernels", s.steps.empty() ? Json(nullptr) : Json(s.outside_share)},
           {"ops", ops}};
@@ -107,7 +107,7 @@ void print_bench(const BenchResult& result, const BenchArgs& args) {
     const auto ms = [](double us) { return fmt::format("{:.3f}", us / 1000); };
     table.add({s.path, ms(s.load_us), ms(s.first_us), ms(l.min), ms(l.median), ms(l.low) + " - " + ms(l.high),
                ms(l.mean), ms(l.p90), ms(l.p99), std::to_string(s.us.size()),
-               fmt::format("{:.2f}", gmacs_of(s)), bytes_text(s.exec->plan().arena_bytes),
+               fmt::format("{:.2f}", gmacs_of(s)), bytes_text(s.exec->plan().arena_bytes()),
                bytes_text(s.peak_rss)});
   }
   print(table.text());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "cli/bench_stats.hpp"
 #include "cli/machine_state.hpp"
 #include "cli/model_files.hpp"
+#include "octet/executor.hpp"
 
 namespace octet {
 
@@ -30,13 +32,13 @@ struct StepTime {
 // A model under test.
 struct Subject {
   std::string path;
-  ModelPtr model;
+  std::optional<Model> model;
   std::vector<InputSpec> inputs;
   std::vector<Shape> shapes;
   std::unique_ptr<SampleBuffers> buffers;
   std::vector<std::vector<std::byte>> random;
   std::vector<ConstTensorView> views;
-  std::unique_ptr<GraphExecutor> exec;
+  std::optional<Executor> exec;
   double load_us = 0, first_us = 0;
   int64_t macs = 0, peak_rss = 0;
   std::vector<double> us;

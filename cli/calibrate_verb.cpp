@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <fmt/format.h>
 
-#include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
 #include "cli/quant_args.hpp"
+#include "cli/quant_models.hpp"
 #include "octet/try.hpp"
 #include "quant/quantize.hpp"
 

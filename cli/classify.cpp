@@ -3,7 +3,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "cli/data/convert.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -41,17 +41,17 @@ Result<std::vector<int64_t>> labels_for(const Dataset& data, const std::string& 
 Result<Scores> score(Session& session, Session* against, const std::vector<int64_t>& labels,
                      const std::vector<int64_t>& samples) {
   if (session.outputs() == 0 || (against != nullptr && against->outputs() == 0))
-    return Status::invalid(session.model().path + ": has no outputs");
+    return Status::invalid(session.model().path() + ": has no outputs");
   if (against != nullptr && against->size() != session.size())
-    return Status::invalid(fmt::format("{} reads the data as {} samples, {} as {}", session.model().path,
-                                       session.size(), against->model().path, against->size()));
+    return Status::invalid(fmt::format("{} reads the data as {} samples, {} as {}", session.model().path(),
+                                       session.size(), against->model().path(), against->size()));
   int64_t top1 = 0, top5 = 0, same = 0, against_top1 = 0, against_top5 = 0;
   ProgressBar bar("evaluating");
   int64_t done = 0;
   for (int64_t i : samples) {
     OCTET_TRY(session.run(i));
     const std::vector<float> scores = real_values(session.output(0));
-    if (scores.empty()) return Status::invalid(session.model().path + ": its first output is empty");
+    if (scores.empty()) return Status::invalid(session.model().path() + ": its first output is empty");
     std::vector<float> other;
     if (against != nullptr) {
       OCTET_TRY(against->run(i));
@@ -63,7 +63,7 @@ Result<Scores> score(Session& session, Session* against, const std::vector<int64
       if (label < 0 || label >= static_cast<int64_t>(scores.size()) ||
           (against != nullptr && label >= static_cast<int64_t>(other.size())))
         return Status::invalid(fmt::format("{}: label {} of sample {}: the model has {} classes",
-                                           session.model().path, label, i, scores.size()));
+                                           session.model().path(), label, i, scores.size()));
       const int64_t rank = rank_of(scores, label);
       top1 += rank == 0, top5 += rank < 5;
       if (against != nullptr) {

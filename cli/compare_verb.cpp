@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "cli/args.hpp"
-#include "cli/model_files.hpp"
 #include "cli/quality.hpp"
+#include "cli/quant_models.hpp"
 #include "octet/try.hpp"
 #include "quant/measure/compare.hpp"
 

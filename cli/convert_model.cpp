@@ -24,8 +24,8 @@ Action add_convert(CLI::App& app) {
     if (ext != ".tflite" && ext != ".circle")
       return context.misuse(
           fmt::format("--output: '{}' ends neither in .tflite nor in .circle", args->output));
-    OCTET_ASSIGN(const ModelPtr model, load_model(args->model));
-    OCTET_ASSIGN(const int64_t bytes, save_model(*model, args->output));
+    OCTET_ASSIGN(const Model model, open_model(args->model));
+    OCTET_ASSIGN(const int64_t bytes, save_model(model, args->output));
     if (context.json)
       print_json(
           {{"input", args->model}, {"output", args->output}, {"format", ext.substr(1)}, {"bytes", bytes}});

@@ -30,12 +30,12 @@ Status evaluate(const EvaluateArgs& args, Context& context) {
   if (!data.ok()) return context.misuse(data.status().message());
   if (args.files.empty()) return context.misuse("--data is needed");
   const SessionOptions options{.exec = args.exec.options(), .signature = "", .resize = {}};
-  OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
+  OCTET_ASSIGN(const Model model, open_model(args.model));
   OCTET_ASSIGN(const auto session, Session::open(model, args.files, *data, options));
   OCTET_ASSIGN(const auto labels, labels_for(session->data(), args.labels, args.label_options));
   std::unique_ptr<Session> against;
   if (!args.against.empty()) {
-    OCTET_ASSIGN(const ModelPtr other, load_model(args.against));
+    OCTET_ASSIGN(const Model other, open_model(args.against));
     OCTET_ASSIGN(against, Session::open(other, args.files, *data, options));
   }
   if (labels.empty() && !against)

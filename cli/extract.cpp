@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "cli/data/npy.hpp"
-#include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
+#include "cli/quant_models.hpp"
 #include "cli/tensor_exchange.hpp"
 #include "octet/try.hpp"
 #include "schema/core/int4.hpp"

@@ -4,14 +4,14 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "cli/data/convert.hpp"
 #include "cli/data/npy.hpp"
 #include "cli/implant_entry.hpp"
-#include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
+#include "cli/quant_models.hpp"
 #include "cli/tensor_exchange.hpp"
 #include "kernels/op_spec.hpp"
 #include "kernels/quant_math.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 #include "schema/core/int4.hpp"
 #include "schema/core/int_range.hpp"

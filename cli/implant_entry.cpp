@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include "cli/data/byte_source.hpp"
-#include "cli/data/convert.hpp"
 #include "cli/data/npy.hpp"
 #include "cli/tensor_exchange.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {

@@ -6,9 +6,7 @@
 #include "cli/args.hpp"
 #include "cli/model_files.hpp"
 #include "cli/session.hpp"
-#include "kernels/op_spec.hpp"
 #include "octet/try.hpp"
-#include "runtime/plan.hpp"
 
 namespace octet {
 namespace {
@@ -20,76 +18,30 @@ struct InspectArgs {
   ExecArgs exec;
 };
 
-// How one operator of the file would run.
-struct Fate {
-  std::string kernel;  // empty: can't be run
-  std::string why;
-};
-
 // The planned model, or why there is none.
 struct Planned {
-  std::shared_ptr<const ExecutionPlan> plan;
+  std::optional<Plan> plan;
   std::string error;
 };
 
-Planned plan_of(const ModelData& model, const InspectArgs& args) {
+Result<Planned> plan_of(const Model& model, const InspectArgs& args) {
+  PlanOptions options = args.exec.options();
+  options.threads = 1;
+  if (!args.resize.empty()) {
+    OCTET_ASSIGN(const std::vector<InputSpec> inputs, resized_inputs(model, "", args.resize));
+    for (const InputSpec& in : inputs)
+      options.input_shapes.emplace_back(in.name, in.shape);
+  }
   Planned p;
-  const EntryPoint entry = *entry_point(model, "");
-  auto inputs = resized_inputs(model, entry, args.resize);
-  ExecutionPlanOptions options{.backend = args.exec.options().backend};
-  if (!args.resize.empty() && inputs.ok())
-    for (const InputSpec& in : *inputs)
-      options.input_shapes.push_back(in.shape);
-  ThreadPool pool(1);
-  auto prepared = make_plan(model.main(), options, pool);
-  if (prepared.ok())
-    p.plan = prepared->plan;
-  else
-    p.error = prepared.status().message();
+  auto plan = Plan::create(model, options);
+  if (plan.ok()) {
+    p.plan = *std::move(plan);
+  } else {
+    p.error = plan.status().message();
+    if (const std::string place = model.path() + ": "; p.error.starts_with(place))
+      p.error = p.error.substr(place.size());
+  }
   return p;
-}
-
-std::vector<Fate> fates_of(const Graph& g, const Planned& planned) {
-  std::vector<Fate> fates(g.nodes.size());
-  if (!planned.plan) {
-    for (Fate& f : fates)
-      f.why = planned.error;
-    return fates;
-  }
-  const Graph& run = planned.plan->graph;
-  std::map<std::string, const Step*> by_name;    // a step by the name of its node
-  std::map<std::string, const Step*> by_origin;  // and by those of the operators it absorbed
-  for (const Step& s : planned.plan->steps) {
-    by_name[node_name(run, s.node)] = &s;
-    for (const std::string& o : run.nodes[static_cast<size_t>(s.node)].origins)
-      by_origin[o] = &s;
-  }
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    const std::string name = node_name(g, static_cast<NodeId>(i));
-    const auto own = by_name.find(name), absorbed = by_origin.find(name);
-    Fate& f = fates[i];
-    const Node* host = own != by_name.end() ? &run.nodes[static_cast<size_t>(own->second->node)] : nullptr;
-    if (host != nullptr && host->kind == g.nodes[i].kind) {
-      const Step& s = *own->second;
-      f.why = s.why;
-      if (s.elided)
-        f.kernel = "none", f.why = "input and output share storage";
-      else if (s.by_runtime)
-        f.kernel = "runtime";
-      else if (s.late)
-        f.kernel = "late", f.why = "its shapes depend on data: prepared anew in every run";
-      else
-        f.kernel = s.impl == nullptr ? "none" : std::string(s.impl->name);
-    } else if (host != nullptr || absorbed != by_origin.end()) {
-      const Step& s = host != nullptr ? *own->second : *absorbed->second;
-      f.kernel = "fused";
-      f.why = "part of " + label(run, s.node);
-    } else {
-      f.kernel = "folded";
-      f.why = "computed when the model is loaded, or not needed";
-    }
-  }
-  return fates;
 }
 
 Json quant_json(const Quantization& q) {
@@ -112,196 +64,150 @@ std::string quant_text(const Quantization& q) {
 
 class Inspector {
  public:
-  Inspector(const InspectArgs& args, const ModelData& model)
-      : args_(args),
-        model_(model),
-        g_(model.main()),
-        planned_(plan_of(model, args)),
-        fates_(fates_of(g_, planned_)) {
-    for (const Value& v : g_.values)
-      shapes_.push_back(v.shape);
+  Inspector(const InspectArgs& args, const Model& model, const Planned& planned)
+      : args_(args), model_(model), planned_(planned), g_(model.graph()) {
+    if (planned.plan) outcomes_ = planned.plan->outcomes();
   }
 
   Json json() const {
     Json ops = Json::array(), counts = Json::object(), graphs = Json::array(), signatures = Json::array();
-    for (size_t i = 0; i < g_.nodes.size(); ++i)
+    for (size_t i = 0; i < g_.operators.size(); ++i)
       ops.push_back(op_json(i));
     for (const auto& [kind, n] : op_counts())
       counts[kind] = n;
-    for (const Graph& g : model_.graphs)
-      graphs.push_back({{"name", g.name}, {"ops", g.nodes.size()}, {"tensors", g.values.size()}});
-    for (const Signature& s : model_.signatures)
+    for (size_t i = 0; i < model_.graph_count(); ++i) {
+      const GraphInfo g = model_.graph(i);
+      graphs.push_back({{"name", g.name}, {"ops", g.operators.size()}, {"tensors", g.tensors.size()}});
+    }
+    for (const Signature& s : model_.signatures())
       signatures.push_back({{"key", s.key}, {"graph", s.graph}});
-    Json doc = {{"format", std::string(name_of(model_.format))},
-                {"file", model_.path},
-                {"bytes", model_.file_bytes},
-                {"description", model_.description},
+    const auto& plan = planned_.plan;
+    Json doc = {{"format", std::string(name_of(model_.format()))},
+                {"file", model_.path()},
+                {"bytes", model_.file_bytes()},
+                {"description", model_.description()},
                 {"inputs", io_json(g_.inputs)},
                 {"outputs", io_json(g_.outputs)},
                 {"ops", ops},
                 {"op_counts", counts},
-                {"parameters", parameters()},
-                {"macs", macs()},
-                {"constant_bytes", constant_bytes()},
-                {"arena_bytes", planned_.plan ? Json(planned_.plan->arena_bytes) : Json(nullptr)},
-                {"arena_lower_bound", planned_.plan ? Json(planned_.plan->arena_lower_bound) : Json(nullptr)},
-                {"error", planned_.plan ? Json(nullptr) : Json(planned_.error)},
+                {"parameters", model_.parameters()},
+                {"macs", model_.macs()},
+                {"constant_bytes", model_.constant_bytes()},
+                {"arena_bytes", plan ? Json(plan->arena_bytes()) : Json(nullptr)},
+                {"arena_lower_bound", plan ? Json(plan->arena_lower_bound()) : Json(nullptr)},
+                {"error", plan ? Json(nullptr) : Json(planned_.error)},
                 {"graphs", graphs},
                 {"signatures", signatures}};
     if (args_.tensors) {
       doc["tensors"] = Json::array();
-      for (const Value& v : g_.values)
-        doc["tensors"].push_back(tensor_entry(v));
+      for (const TensorInfo& t : g_.tensors)
+        doc["tensors"].push_back(tensor_entry(t));
     }
     return doc;
   }
 
   void text() const {
-    print(fmt::format("{}: {}, {}, {} ops, {} parameters, {} MACs", model_.path, name_of(model_.format),
-                      bytes_text(model_.file_bytes), g_.nodes.size(), count_text(parameters()),
-                      count_text(macs())));
+    print(fmt::format("{}: {}, {}, {} ops, {} parameters, {} MACs", model_.path(), name_of(model_.format()),
+                      bytes_text(model_.file_bytes()), g_.operators.size(), count_text(model_.parameters()),
+                      count_text(model_.macs())));
     for (const auto* ids : {&g_.inputs, &g_.outputs})
-      for (ValueId id : *ids) {
-        const Value& v = g_.value(id);
-        print(fmt::format("{} {}: {} {} {}", ids == &g_.inputs ? "input " : "output", v.name,
-                          name_of(v.dtype), shape_text(v), quant_text(v.quant)));
+      for (int32_t id : *ids) {
+        const TensorInfo& t = tensor(id);
+        print(fmt::format("{} {}: {} {} {}", ids == &g_.inputs ? "input " : "output", t.name,
+                          name_of(t.dtype), shape_text(t), quant_text(t.quant)));
       }
-    for (const Signature& s : model_.signatures)
+    for (const Signature& s : model_.signatures())
       print(fmt::format("signature {}", s.key));
     if (planned_.plan)
-      print(fmt::format("arena {} (lower bound {})", bytes_text(planned_.plan->arena_bytes),
-                        bytes_text(planned_.plan->arena_lower_bound)));
+      print(fmt::format("arena {} (lower bound {})", bytes_text(planned_.plan->arena_bytes()),
+                        bytes_text(planned_.plan->arena_lower_bound())));
     else
       print("can't be run: " + planned_.error);
     Table ops({">#", "kind", "name", "type", "shape", ">MACs", "kernel", "why"});
-    for (size_t i = 0; i < g_.nodes.size(); ++i) {
-      const Node& n = g_.nodes[i];
-      const ValueId out = n.outputs.empty() ? kNoValue : n.outputs[0];
-      ops.add({std::to_string(i), kind_of(n), shorten(node_name(g_, static_cast<NodeId>(i))),
-               dtype_of_node(n), out == kNoValue ? "" : shape_text(g_.value(out)), count_text(macs_of(i)),
-               fates_[i].kernel.empty() ? "-" : fates_[i].kernel, planned_.plan ? fates_[i].why : ""});
+    for (size_t i = 0; i < g_.operators.size(); ++i) {
+      const OperatorInfo& op = g_.operators[i];
+      const int32_t out = op.outputs.empty() ? -1 : op.outputs[0];
+      ops.add({std::to_string(i), op.kind, shorten(op.name), dtype_of(op),
+               out < 0 ? "" : shape_text(tensor(out)), count_text(op.macs),
+               planned_.plan ? outcomes_[i].kernel : "-", planned_.plan ? outcomes_[i].why : ""});
     }
     if (!ops.empty()) print("\n" + ops.text());
     if (!args_.tensors) return;
     Table tensors({">#", "tensor", "type", "shape", ">bytes", "role", "quantization"});
-    for (size_t i = 0; i < g_.values.size(); ++i) {
-      const Value& v = g_.values[i];
-      tensors.add({std::to_string(i), shorten(v.name), std::string(name_of(v.dtype)), shape_text(v),
-                   count_text(byte_size(v.dtype, v.shape)), role_of(v), quant_text(v.quant)});
+    for (size_t i = 0; i < g_.tensors.size(); ++i) {
+      const TensorInfo& t = g_.tensors[i];
+      tensors.add({std::to_string(i), shorten(t.name), std::string(name_of(t.dtype)), shape_text(t),
+                   count_text(byte_size(t.dtype, t.stored_shape)), role_of(t), quant_text(t.quant)});
     }
     print("\n" + tensors.text());
   }
 
  private:
-  static std::string kind_of(const Node& n) {
-    if (const auto* c = std::get_if<CustomAttrs>(&n.attrs)) return "CUSTOM:" + c->name;
-    if (const auto* u = std::get_if<UnknownAttrs>(&n.attrs)) return u->name;
-    return std::string(name_of(n.kind));
+  const TensorInfo& tensor(int32_t id) const { return g_.tensors[static_cast<size_t>(id)]; }
+  static std::string role_of(const TensorInfo& t) {
+    return t.role == TensorRole::variable   ? "variable"
+           : t.role == TensorRole::constant ? "constant"
+                                            : "computed";
   }
-  static std::string role_of(const Value& v) {
-    return v.is_variable ? "variable" : v.is_constant() ? "constant" : "computed";
-  }
-  static std::string shape_text(const Value& v) {
-    if (!v.has_rank) return "?";
-    Shape s = v.shape;
-    for (int a = 0; a < s.rank() && static_cast<int>(v.shape_signature.size()) == s.rank(); ++a)
-      s[a] = v.shape_signature[static_cast<size_t>(a)] < 0 ? -1 : s[a];
-    return s.to_string();
-  }
-  std::string dtype_of_node(const Node& n) const {
-    for (const auto* list : {&n.outputs, &n.inputs})
-      for (ValueId v : *list)
-        if (v != kNoValue) return std::string(name_of(g_.value(v).dtype));
+  static std::string shape_text(const TensorInfo& t) { return t.has_rank ? t.shape.to_string() : "?"; }
+  std::string dtype_of(const OperatorInfo& op) const {
+    for (const auto* list : {&op.outputs, &op.inputs})
+      for (int32_t t : *list)
+        if (t >= 0) return std::string(name_of(tensor(t).dtype));
     return "";
   }
   std::map<std::string, int> op_counts() const {
     std::map<std::string, int> counts;
-    for (const Node& n : g_.nodes)
-      ++counts[kind_of(n)];
+    for (const OperatorInfo& op : g_.operators)
+      ++counts[op.kind];
     return counts;
   }
 
-  // By the shapes of the file.
-  int64_t macs_of(size_t i) const {
-    const Node& n = g_.nodes[i];
-    const OpSpec* spec = find_spec(n.kind);
-    if (spec == nullptr || spec->macs == nullptr || n.outputs.empty()) return 0;
-    const NodeTensors t = describe(g_, n, shapes_);
-    // Arity and ranks are the inference's to check; only what it accepts is counted.
-    if (!infer_shapes(*spec, t.desc(n)).ok()) return 0;
-    return spec->macs(t.desc(n));
-  }
-  int64_t macs() const {
-    int64_t sum = 0;
-    for (size_t i = 0; i < g_.nodes.size(); ++i)
-      if (__builtin_add_overflow(sum, macs_of(i), &sum)) return INT64_MAX;
-    return sum;
-  }
-  // Weights and biases; not shapes, axes and indices.
-  int64_t parameters() const {
-    int64_t n = 0;
-    for (const Graph& g : model_.graphs)
-      for (const Value& v : g.values)
-        if (v.is_constant() && !v.is_variable &&
-            (is_float(v.dtype) || v.quant || v.dtype == DType::int8 || v.dtype == DType::int4))
-          n += v.shape.elements();
-    return n;
-  }
-  int64_t constant_bytes() const {
-    int64_t n = 0;
-    for (const Graph& g : model_.graphs)
-      for (const Value& v : g.values)
-        if (v.is_constant()) n += static_cast<int64_t>(v.constant.bytes().size());
-    return n;
-  }
-
   Json op_json(size_t i) const {
-    const Node& n = g_.nodes[i];
-    const Fate& f = fates_[i];
-    Json op = {{"index", i},
-               {"kind", kind_of(n)},
-               {"name", node_name(g_, static_cast<NodeId>(i))},
-               {"kernel", f.kernel.empty() ? Json(nullptr) : Json(f.kernel)},
-               {"dtype", dtype_of_node(n)},
-               {"macs", macs_of(i)},
-               {"why", f.why},
-               {"version", n.version}};
-    op["inputs"] = names(n.inputs);
-    op["outputs"] = names(n.outputs);
-    return op;
+    const OperatorInfo& op = g_.operators[i];
+    return {{"index", i},
+            {"kind", op.kind},
+            {"name", op.name},
+            {"kernel", planned_.plan ? Json(outcomes_[i].kernel) : Json(nullptr)},
+            {"dtype", dtype_of(op)},
+            {"macs", op.macs},
+            {"why", planned_.plan ? outcomes_[i].why : planned_.error},
+            {"version", op.version},
+            {"inputs", names(op.inputs)},
+            {"outputs", names(op.outputs)}};
   }
-  Json names(const std::vector<ValueId>& ids) const {
+  Json names(const std::vector<int32_t>& ids) const {
     Json list = Json::array();
-    for (ValueId v : ids)
-      list.push_back(v == kNoValue ? Json(nullptr) : Json(g_.value(v).name));
+    for (int32_t t : ids)
+      list.push_back(t < 0 ? Json(nullptr) : Json(tensor(t).name));
     return list;
   }
-  Json io_json(const std::vector<ValueId>& ids) const {
+  Json io_json(const std::vector<int32_t>& ids) const {
     Json list = Json::array();
-    for (ValueId id : ids) {
-      const Value& v = g_.value(id);
-      Json entry = tensor_json(v.name, v.shape, v.dtype);
-      entry["shape_signature"] = v.shape_signature.empty() ? Json(nullptr) : Json(v.shape_signature);
-      entry["quantization"] = quant_json(v.quant);
+    for (int32_t id : ids) {
+      const TensorInfo& t = tensor(id);
+      Json entry = tensor_json(t.name, t.stored_shape, t.dtype);
+      entry["shape_signature"] =
+          t.shape.is_static() ? Json(nullptr)
+                              : Json(std::vector<int32_t>(t.shape.dims().begin(), t.shape.dims().end()));
+      entry["quantization"] = quant_json(t.quant);
       list.push_back(std::move(entry));
     }
     return list;
   }
-  static Json tensor_entry(const Value& v) {
-    Json entry = tensor_json(v.name, v.shape, v.dtype);
-    entry["role"] = role_of(v);
-    entry["bytes"] =
-        v.is_constant() ? static_cast<int64_t>(v.constant.bytes().size()) : byte_size(v.dtype, v.shape);
-    entry["quantization"] = quant_json(v.quant);
+  static Json tensor_entry(const TensorInfo& t) {
+    Json entry = tensor_json(t.name, t.stored_shape, t.dtype);
+    entry["role"] = role_of(t);
+    entry["bytes"] = t.role == TensorRole::constant ? t.constant_bytes : byte_size(t.dtype, t.stored_shape);
+    entry["quantization"] = quant_json(t.quant);
     return entry;
   }
 
   const InspectArgs& args_;
-  const ModelData& model_;
-  const Graph& g_;
-  Planned planned_;
-  std::vector<Fate> fates_;
-  std::vector<Shape> shapes_;
+  const Model& model_;
+  const Planned& planned_;
+  const GraphInfo g_;
+  std::vector<OperatorOutcome> outcomes_;
 };
 
 }  // namespace
@@ -322,8 +228,9 @@ Action add_inspect(CLI::App& app) {
       "dtype, macs}], op_counts{}, parameters, macs; kernel is null in a model that can't be run, error says "
       "why.");
   return [args](Context& context) -> Status {
-    OCTET_ASSIGN(const ModelPtr model, load_model(args->model));
-    const Inspector inspector(*args, *model);
+    OCTET_ASSIGN(const Model model, open_model(args->model));
+    OCTET_ASSIGN(const Planned planned, plan_of(model, *args));
+    const Inspector inspector(*args, model, planned);
     if (context.json)
       print_json(inspector.json());
     else

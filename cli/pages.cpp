@@ -6,6 +6,8 @@
 #include <fmt/ranges.h>
 #include <vector>
 
+#include "octet/executor.hpp"
+
 namespace octet {
 namespace {
 
@@ -293,7 +295,7 @@ std::string man_page(const CLI::App& app, const CLI::App* verb) {
   const std::string name = verb == nullptr ? "octet" : "octet-" + verb->get_name();
   std::string text =
       fmt::format(".TH {} 1 \"\" \"octet {}\" \"Octet\"\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n.B {}\n", name,
-                  OCTET_VERSION, roff(name), roff(page.get_description()), roff(usage_of(page)));
+                  version(), roff(name), roff(page.get_description()), roff(usage_of(page)));
   if (!subcommands(page).empty()) {
     text += ".SH VERBS\n";
     for (const CLI::App* sub : subcommands(page))

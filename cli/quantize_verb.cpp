@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include "cli/classify.hpp"
-#include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
 #include "cli/quality.hpp"
 #include "cli/quant_args.hpp"
+#include "cli/quant_models.hpp"
 #include "cli/report.hpp"
 #include "octet/try.hpp"
 #include "quant/quantize.hpp"

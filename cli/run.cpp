@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 #include <numeric>
 
-#include "cli/data/convert.hpp"
 #include "cli/data/labels.hpp"
 #include "cli/output_file.hpp"
 #include "cli/session.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -173,10 +173,9 @@ class Runner {
 Status run_model(const RunVerbArgs& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
-  OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
-  if (args.inputs.empty() && !model->main().inputs.empty())
-    return context.misuse(
-        fmt::format("--input is needed: {} takes {}", args.model, input_specs(model->main()).front().name));
+  OCTET_ASSIGN(const Model model, open_model(args.model));
+  if (const auto inputs = model.inputs(); args.inputs.empty() && !inputs.empty())
+    return context.misuse(fmt::format("--input is needed: {} takes {}", args.model, inputs.front().name));
   OCTET_ASSIGN(const auto session, Session::open(model, args.inputs, *data,
                                                  {.exec = args.exec.options(),
                                                   .signature = args.signature,

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "runtime/include/octet/octet.hpp"
+#include "octet/model.hpp"
 
 namespace {
 
@@ -39,11 +39,21 @@ TEST_CASE("the programs of docs/CUSTOM_OPS.md are docs/examples") {
   CHECK(program(page, "c") == read("docs/examples/custom_op.c"));
 }
 
+TEST_CASE("the C++ lines of README.md are those of docs/examples/readme.cpp") {
+  const std::string source = read("docs/examples/readme.cpp");
+  const std::string from = "// README.md\n";
+  const size_t begin = source.find(from) + from.size();
+  const std::string lines = source.substr(begin, source.find("// end\n") - begin);
+  REQUIRE(lines.size() > 100);
+  CHECK(read("README.md").find("```cpp\n" + lines + "```\n") != std::string::npos);
+}
+
 TEST_CASE("the model of docs/examples is one operator that Octet does not know") {
   const char* root = std::getenv("OCTET_SOURCE_ROOT");
   REQUIRE(root != nullptr);
-  const auto model = octet::ModelData::load(std::string(root) + "/docs/examples/sinh.tflite");
+  const auto model = octet::Model::load(std::string(root) + "/docs/examples/sinh.tflite");
   REQUIRE_MESSAGE(model.ok(), model.status().message());
-  REQUIRE((*model)->main().nodes.size() == 1);
-  CHECK(octet::kind_name((*model)->main().nodes[0]) == "CUSTOM:Sinh");
+  const octet::GraphInfo graph = model->graph();
+  REQUIRE(graph.operators.size() == 1);
+  CHECK(graph.operators[0].kind == "CUSTOM:Sinh");
 }

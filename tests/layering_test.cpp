@@ -56,7 +56,7 @@ std::string included(const std::string& line) {
 }  // namespace
 
 TEST_CASE("includes point to the left") {
-  const std::array<std::string, 6> layers = {"schema", "kernels", "graph", "runtime", "quant", "cli"};
+  const std::array<std::string, 7> layers = {"schema", "kernels", "graph", "runtime", "quant", "api", "cli"};
   for (size_t i = 0; i < layers.size(); ++i)
     for (const Line& l : lines_of(layers[i])) {
       const std::string what = included(l.text);
@@ -79,8 +79,22 @@ TEST_CASE("public headers include the standard library and each other") {
   CHECK(files > 5);
 }
 
+TEST_CASE("the program is a client of the public headers") {
+  // To be converted; when a file is, its row goes.
+  const std::vector<std::string> exceptions = {
+      "cli/calibrate_verb.cpp", "cli/compare_verb.cpp", "cli/extract.cpp",        "cli/implant.cpp",
+      "cli/implant_entry.hpp",  "cli/quality.hpp",      "cli/quant_args.hpp",     "cli/quant_models.hpp",
+      "cli/quantize_verb.cpp",  "cli/report.hpp",       "cli/tensor_exchange.hpp"};
+  for (const Line& l : lines_of("cli")) {
+    const std::string what = included(l.text), file = l.file.string();
+    if (std::find(exceptions.begin(), exceptions.end(), file) != exceptions.end()) continue;
+    CHECK_MESSAGE(!starts_with_any(what, {"schema/", "kernels/", "graph/", "runtime/", "quant/", "api/"}),
+                  file << " includes " << what);
+  }
+}
+
 TEST_CASE("FlatBuffers stay in schema/flatbuffer, XNNPACK and its kin in kernels") {
-  for (const std::string layer : {"schema", "kernels", "graph", "runtime", "quant", "cli"})
+  for (const std::string layer : {"schema", "kernels", "graph", "runtime", "quant", "api", "cli"})
     for (const Line& l : lines_of(layer)) {
       const std::string what = included(l.text), file = l.file.string();
       if (starts_with_any(what, {"flatbuffers/"}) || what.find("_generated.h") != std::string::npos)
@@ -114,11 +128,11 @@ TEST_CASE("every source file is part of the build") {
   const fs::path root = std::getenv("OCTET_SOURCE_ROOT");
   std::string listed;
   for (const std::string folder :
-       {".", "schema", "kernels", "graph", "runtime", "quant", "cli", "tests", "bench"})
+       {".", "schema", "kernels", "graph", "runtime", "quant", "api", "cli", "tests", "bench"})
     listed += content_of(root / folder / "meson.build");
   int files = 0;
   for (const std::string folder :
-       {"schema", "kernels", "graph", "runtime", "quant", "cli", "tests", "bench", "demo"})
+       {"schema", "kernels", "graph", "runtime", "quant", "api", "cli", "tests", "bench", "demo"})
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       if (entry.path().extension() != ".cpp") continue;
       ++files;

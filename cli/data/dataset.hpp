@@ -10,9 +10,9 @@
 
 #include "cli/data/image.hpp"
 #include "cli/data/npy.hpp"
+#include "octet/model.hpp"
 #include "octet/status.hpp"
 #include "octet/tensor.hpp"
-#include "schema/ir/graph.hpp"
 
 namespace octet {
 
@@ -25,7 +25,7 @@ struct InputSpec {
   bool has_rank = true;
   Quantization quant;
 };
-std::vector<InputSpec> input_specs(const Graph& g);
+std::vector<InputSpec> input_specs(std::span<const TensorInfo> inputs);
 
 struct DataOptions {
   ImageOptions images;

@@ -7,7 +7,7 @@
 #include <stb/stb_image.h>
 
 #include "cli/data/byte_source.hpp"
-#include "cli/data/convert.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {

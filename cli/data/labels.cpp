@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <map>
 
-#include "cli/data/convert.hpp"
 #include "cli/data/npy.hpp"
+#include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {

@@ -9,12 +9,21 @@
 #include <optional>
 
 #include "octet/try.hpp"
-#include "schema/core/checked.hpp"
 
 namespace octet {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "raw data is written as it lies in memory");
+
+std::optional<int64_t> checked_add(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::nullopt : std::optional(sum);
+}
+
+std::optional<int64_t> checked_mul(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::nullopt : std::optional(product);
+}
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
 constexpr int64_t kMaxHeader = 1 << 20;

@@ -86,11 +86,12 @@ Result<Stacking> stacking_of(std::span<const int64_t> dims, const InputSpec& in)
   return mismatch();
 }
 
-std::vector<InputSpec> input_specs(const Graph& g) {
+std::vector<InputSpec> input_specs(std::span<const TensorInfo> inputs) {
   std::vector<InputSpec> specs;
-  for (ValueId id : g.inputs) {
-    const Value& v = g.value(id);
-    specs.push_back({v.name, v.dtype, v.shape, v.shape_signature, v.has_rank, v.quant});
+  for (const TensorInfo& t : inputs) {
+    std::vector<int32_t> signature;
+    if (!t.shape.is_static()) signature.assign(t.shape.dims().begin(), t.shape.dims().end());
+    specs.push_back({t.name, t.dtype, t.stored_shape, std::move(signature), t.has_rank, t.quant});
   }
   return specs;
 }

@@ -5,6 +5,7 @@
 
 #include "octet/octet.hpp"
 #include "octet/try.hpp"
+#include "octet/try.hpp"
 
 namespace {
 
@@ -30,14 +31,14 @@ octet::CustomOp sinh_op() {
 octet::Status run(const char* path) {
   auto ops = std::make_shared<octet::CustomOps>();
   OCTET_TRY(ops->add(sinh_op()));
-  OCTET_ASSIGN(const auto model, octet::ModelData::load(path));
-  OCTET_ASSIGN(const auto exec, octet::GraphExecutor::create(*model, {.custom_ops = ops}));
+  OCTET_ASSIGN(const octet::Model model, octet::Model::load(path));
+  OCTET_ASSIGN(octet::Executor exec, octet::Executor::create(model, {.custom_ops = ops}));
 
-  octet::ConstTensorView x = exec->input_info(0);
-  const std::vector<float> data(static_cast<size_t>(x.elements()), 1.0f);
-  x.data = data.data();
-  OCTET_TRY(exec->run({&x, 1}));
-  std::printf("sinh(1) = %.6f\n", static_cast<double>(exec->output(0).as<float>()[0]));
+  const octet::TensorInfo& in = exec.plan().inputs()[0];
+  const std::vector<float> data(static_cast<size_t>(in.shape.elements()), 1.0f);
+  const octet::ConstTensorView x{data.data(), in.dtype, in.shape, {}};
+  OCTET_TRY(exec.run({&x, 1}));
+  std::printf("sinh(1) = %.6f\n", static_cast<double>(exec.output(0).as<float>()[0]));
   return {};
 }
 

@@ -4,11 +4,11 @@
 #include <limits>
 #include <minizip/zip.h>
 
-#include "cli/data/convert.hpp"
 #include "cli/data/dataset.hpp"
 #include "cli/data/image.hpp"
 #include "cli/data/labels.hpp"
 #include "cli/data/npz.hpp"
+#include "octet/convert.hpp"
 #include "tests/cli/cli_support.hpp"
 
 namespace octet {

@@ -5,7 +5,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "runtime/include/octet/octet.hpp"
+#include "octet/custom.hpp"
+#include "runtime/executor.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/support/tiny_models.hpp"
 

@@ -1,10 +1,10 @@
 /* Custom operators from C. Compiled as C; each check that fails adds a line to what the test prints. */
-#include "tests/runtime/custom_ops_c.h"
+#include "tests/api/custom_ops_c.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/include/octet/octet.h"
+#include "octet/octet.h"
 
 static char* text;
 static size_t room;
@@ -171,10 +171,10 @@ void custom_ops_from_c(const char* path, char* failures, size_t size) {
   CHECK(y[0] == 2.5f);
   c.answer = OCTET_INVALID_ARGUMENT;
   CHECK(octet_run(exec, error, sizeof error) == OCTET_INVALID_ARGUMENT);
-  CHECK(strcmp(error, "CUSTOM:Affine 'y': run of custom operator 'Affine': x is 1") == 0);
+  CHECK(strstr(error, "CUSTOM:Affine 'y': run of custom operator 'Affine': x is 1") != NULL);
   c.answer = 77;
   CHECK(octet_run(exec, error, sizeof error) == OCTET_INTERNAL);
-  CHECK(strcmp(error, "CUSTOM:Affine 'y': run of custom operator 'Affine': failed with code 77") == 0);
+  CHECK(strstr(error, "CUSTOM:Affine 'y': run of custom operator 'Affine': failed with code 77") != NULL);
   CHECK(c.destroyed == 0);
   octet_executor_free(exec);
   CHECK(c.created == 1 && c.destroyed == 1);
@@ -237,13 +237,13 @@ void custom_int8_from_c(const char* path, char* failures, size_t size) {
   x[0] = -1;
   CHECK(octet_set_input(exec, 0, x, sizeof x, error, sizeof error) == OCTET_OK);
   CHECK(octet_run(exec, error, sizeof error) == OCTET_INVALID_ARGUMENT);
-  CHECK(strcmp(error, "CUSTOM:First 'y': shape inference of custom operator 'First': -1 elements") == 0);
+  CHECK(strstr(error, "CUSTOM:First 'y': shape inference of custom operator 'First': -1 elements") != NULL);
   x[0] = 100;
   CHECK(octet_set_input(exec, 0, x, sizeof x, error, sizeof error) == OCTET_OK);
   CHECK(octet_run(exec, error, sizeof error) == OCTET_INVALID_ARGUMENT);
-  CHECK(strcmp(error,
-               "CUSTOM:First 'y': shape inference of custom operator 'First' gave no shape for output 0") ==
-        0);
+  CHECK(strstr(error,
+               "CUSTOM:First 'y': shape inference of custom operator 'First' gave no shape for output 0") !=
+        NULL);
   octet_executor_free(exec);
   octet_model_free(model);
   octet_custom_ops_free(ops);

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "api/c_api.hpp"
 #include "octet/try.hpp"
-#include "runtime/c_api.hpp"
 
 struct octet_custom_ops {
   // Replaced as a whole when an operator is added, so that executors keep what they were made with.
@@ -40,6 +40,8 @@ Status status_of(int code, const char* what, const std::string& name, std::array
     case OCTET_UNSUPPORTED: s = Status::unsupported(text); break;
     case OCTET_IO_ERROR: s = Status::io(text); break;
     case OCTET_RESOURCE_EXHAUSTED: s = Status::exhausted(text); break;
+    case OCTET_CANCELLED: s = Status(Code::cancelled, text); break;
+    case OCTET_DEADLINE_EXCEEDED: s = Status(Code::deadline_exceeded, text); break;
     default: break;
   }
   return std::move(s).at(fmt::format("{} of custom operator '{}'", what, name));
@@ -135,28 +137,15 @@ class CKernel final : public CustomKernel {
   bool created_ = false;
 };
 
+const Quantization& quant_of(std::span<const TensorDesc> tensors, size_t index) {
+  static const Quantization none;
+  return index < tensors.size() ? tensors[index].quant : none;
+}
+
 int info_of(std::span<const TensorDesc> tensors, size_t index, octet_tensor_info* info) {
   if (index >= tensors.size()) return OCTET_INVALID_ARGUMENT;
   const TensorDesc& t = tensors[index];
   return c_api::fill({nullptr, t.dtype, t.shape, t.quant}, t.absent ? nullptr : t.name.data(), info);
-}
-
-size_t channels_of(std::span<const TensorDesc> tensors, size_t index, int32_t* axis) {
-  *axis = -1;
-  if (index >= tensors.size()) return 0;
-  const Quantization& q = tensors[index].quant;
-  if (q.is_per_channel()) *axis = *q.axis();
-  return q.params().size();
-}
-
-int scale_of(std::span<const TensorDesc> tensors, size_t index, size_t channel, float* scale,
-             int32_t* zero_point) {
-  if (index >= tensors.size() || channel >= tensors[index].quant.params().size())
-    return OCTET_INVALID_ARGUMENT;
-  const Affine& a = tensors[index].quant.params()[channel];
-  *scale = a.scale;
-  *zero_point = static_cast<int32_t>(a.zero_point);
-  return OCTET_OK;
 }
 
 }  // namespace
@@ -169,10 +158,23 @@ std::shared_ptr<const CustomOps> c_api::shared(const octet_custom_ops& ops) {
 
 using octet::Status;
 using octet::c_api::guarded;
+using octet::c_api::null_argument;
+
+namespace {
+
+std::span<const octet::TensorDesc> inputs_of(const octet_custom_node* node) {
+  return node != nullptr ? node->in : std::span<const octet::TensorDesc>();
+}
+std::span<const octet::TensorDesc> outputs_of(const octet_custom_node* node) {
+  return node != nullptr ? node->out : std::span<const octet::TensorDesc>();
+}
+
+}  // namespace
 
 int octet_custom_ops_create(octet_custom_ops** ops, char* error, size_t error_size) {
-  *ops = nullptr;
   return guarded(error, error_size, [&]() -> Status {
+    if (ops == nullptr) return null_argument("ops");
+    *ops = nullptr;
     *ops = new octet_custom_ops{std::make_shared<const octet::CustomOps>()};
     return {};
   });
@@ -184,15 +186,18 @@ void octet_custom_ops_free(octet_custom_ops* ops) {
 
 int octet_custom_ops_add(octet_custom_ops* ops, const octet_custom_op* op, char* error, size_t error_size) {
   return guarded(error, error_size, [&]() -> Status {
-    if (op->struct_size < sizeof(octet_custom_op))
-      return Status::invalid("an operator of an unknown version");
-    if (op->name == nullptr) return Status::invalid("a custom operator without a name");
-    if (op->run == nullptr) return Status::invalid(fmt::format("custom operator '{}' has no run", op->name));
-    auto callbacks = std::make_shared<octet::Callbacks>(octet::Callbacks{op->name, *op});
+    if (ops == nullptr) return null_argument("ops");
+    if (op == nullptr) return null_argument("op");
+    octet_custom_op given;
+    OCTET_TRY(octet::c_api::read_struct(op, given));
+    if (given.name == nullptr) return Status::invalid("a custom operator without a name");
+    if (given.run == nullptr)
+      return Status::invalid(fmt::format("custom operator '{}' has no run", given.name));
+    auto callbacks = std::make_shared<octet::Callbacks>(octet::Callbacks{given.name, given});
     octet::CustomOp made;
     made.name = callbacks->text;
     made.outputs = {0, -1};
-    if (op->infer != nullptr)
+    if (given.infer != nullptr)
       made.infer = [callbacks](const octet::CustomNode& n) { return octet::infer(*callbacks, n); };
     made.create = [callbacks](const octet::CustomNode& n) { return octet::CKernel::make(callbacks, n); };
     auto all = std::make_shared<octet::CustomOps>(*ops->ops);
@@ -203,47 +208,50 @@ int octet_custom_ops_add(octet_custom_ops* ops, const octet_custom_op* op, char*
 }
 
 const char* octet_custom_name(const octet_custom_node* node) {
-  return node->name;
+  return node != nullptr ? node->name : nullptr;
 }
 const void* octet_custom_options(const octet_custom_node* node, size_t* size) {
+  if (size != nullptr) *size = 0;
+  if (node == nullptr || size == nullptr) return nullptr;
   *size = node->options.size();
   return node->options.data();
 }
 size_t octet_custom_input_count(const octet_custom_node* node) {
-  return node->in.size();
+  return node != nullptr ? node->in.size() : 0;
 }
 size_t octet_custom_output_count(const octet_custom_node* node) {
-  return node->out.size();
+  return node != nullptr ? node->out.size() : 0;
 }
 int octet_custom_input_info(const octet_custom_node* node, size_t index, octet_tensor_info* info) {
-  return octet::info_of(node->in, index, info);
+  return node != nullptr ? octet::info_of(node->in, index, info) : OCTET_INVALID_ARGUMENT;
 }
 int octet_custom_output_info(const octet_custom_node* node, size_t index, octet_tensor_info* info) {
-  return octet::info_of(node->out, index, info);
+  return node != nullptr ? octet::info_of(node->out, index, info) : OCTET_INVALID_ARGUMENT;
 }
 const void* octet_custom_input_data(const octet_custom_node* node, size_t index) {
-  if (index >= node->in.size()) return nullptr;
+  if (index >= octet_custom_input_count(node)) return nullptr;
   return index < node->in_data.size() ? node->in_data[index].data : node->in[index].data;
 }
 void* octet_custom_output_data(const octet_custom_node* node, size_t index) {
-  return index < node->out_data.size() ? node->out_data[index].data : nullptr;
+  return node != nullptr && index < node->out_data.size() ? node->out_data[index].data : nullptr;
 }
 size_t octet_custom_input_channels(const octet_custom_node* node, size_t index, int32_t* axis) {
-  return octet::channels_of(node->in, index, axis);
+  return octet::c_api::channels_of(octet::quant_of(inputs_of(node), index), axis);
 }
 size_t octet_custom_output_channels(const octet_custom_node* node, size_t index, int32_t* axis) {
-  return octet::channels_of(node->out, index, axis);
+  return octet::c_api::channels_of(octet::quant_of(outputs_of(node), index), axis);
 }
 int octet_custom_input_scale(const octet_custom_node* node, size_t index, size_t channel, float* scale,
                              int32_t* zero_point) {
-  return octet::scale_of(node->in, index, channel, scale, zero_point);
+  return octet::c_api::scale_of(octet::quant_of(inputs_of(node), index), channel, scale, zero_point);
 }
 int octet_custom_output_scale(const octet_custom_node* node, size_t index, size_t channel, float* scale,
                               int32_t* zero_point) {
-  return octet::scale_of(node->out, index, channel, scale, zero_point);
+  return octet::c_api::scale_of(octet::quant_of(outputs_of(node), index), channel, scale, zero_point);
 }
 int octet_custom_set_shape(octet_custom_node* node, size_t index, const int32_t* shape, int32_t rank) {
-  if (node->shapes == nullptr || index >= node->shapes->size() || rank < 0 || rank > OCTET_MAX_RANK)
+  if (node == nullptr || node->shapes == nullptr || index >= node->shapes->size() || rank < 0 ||
+      rank > OCTET_MAX_RANK || (shape == nullptr && rank > 0))
     return OCTET_INVALID_ARGUMENT;
   if (std::any_of(shape, shape + rank, [](int32_t d) { return d < 0; })) return OCTET_INVALID_ARGUMENT;
   (*node->shapes)[index] = octet::Shape(std::span(shape, static_cast<size_t>(rank)));

@@ -1,4 +1,4 @@
-#include "cli/data/convert.hpp"
+#include "octet/convert.hpp"
 
 #include <bit>
 #include <cmath>
@@ -8,8 +8,8 @@
 #include <type_traits>
 
 #include "kernels/quant_math.hpp"
-#include "quant/reals.hpp"
 #include "schema/core/half.hpp"
+#include "schema/core/int4.hpp"
 
 namespace octet {
 namespace {
@@ -147,13 +147,35 @@ Status convert_elements(std::span<const std::byte> from, DType type, const Tenso
 }
 
 std::vector<float> real_values(const ConstTensorView& v) {
-  std::vector<float> real(static_cast<size_t>(v.elements()));
-  if (v.dtype == DType::bfloat16)
-    for (size_t i = 0; i < real.size(); ++i)
-      real[i] = v.as<BFloat>()[i];
-  else
-    to_reals(v, real);
-  return real;
+  std::vector<float> reals(static_cast<size_t>(v.elements()));
+  if (v.dtype == DType::int4) {
+    const std::vector<int8_t> unpacked = unpack_int4(v.data, v.elements());
+    return real_values({unpacked.data(), DType::int8, v.shape, v.quant});
+  }
+  // Of channel c come `inner` elements in a row.
+  const auto channels = static_cast<int64_t>(v.quant.params().size());
+  const int64_t inner = v.quant.is_blockwise()     ? v.quant.block()
+                        : v.quant.is_per_channel() ? v.shape.elements(*v.quant.axis() + 1, v.shape.rank())
+                                                   : 1;
+  const auto params = [&](size_t i) {
+    return channels == 1 ? v.quant.at()
+                         : v.quant.at(static_cast<size_t>(static_cast<int64_t>(i) / inner % channels));
+  };
+  with_type(v.dtype, [&](auto* t) {
+    using T = std::remove_pointer_t<decltype(t)>;
+    const auto* data = static_cast<const std::byte*>(v.data);
+    for (size_t i = 0; i < reals.size(); ++i) {
+      const T x = load<T>(data + i * sizeof(T));
+      if constexpr (!is_real<T> && !std::is_same_v<T, bool>) {
+        if (channels > 0) {
+          reals[i] = static_cast<float>(dequantize(x, params(i)));
+          continue;
+        }
+      }
+      reals[i] = static_cast<float>(x);
+    }
+  });
+  return reals;
 }
 
 int64_t first_not_finite(const ConstTensorView& v) {

@@ -1,5 +1,5 @@
 // Custom operators through the C interface, by a file that is compiled as C.
-#include "tests/runtime/custom_ops_c.h"
+#include "tests/api/custom_ops_c.h"
 
 #include <array>
 #include <cstdlib>
