@@ -4,11 +4,11 @@
 # check [STEP...]: these steps, or all. Each adds to the closing line.
 check() {
   local step steps=("$@")
-  [ $# -gt 0 ] || steps=(format lint headers bench sanitize threads)
+  [ $# -gt 0 ] || steps=(format lint headers install bench sanitize threads)
   for step in "${steps[@]}"; do
     case $step in
-      format | lint | headers | bench | sanitize | threads) ;;
-      *) die "no check is called '$step' (format, lint, headers, bench, sanitize, threads)" ;;
+      format | lint | headers | install | bench | sanitize | threads) ;;
+      *) die "no check is called '$step' (format, lint, headers, install, bench, sanitize, threads)" ;;
     esac
   done
   for step in "${steps[@]}"; do "check_$step"; done
@@ -91,4 +91,12 @@ compile_header() {
   # shellcheck disable=SC2086
   $(command -v ccache) "$compiler" -std="$standard" -Wall -Wextra -Wpedantic -Werror -Wno-psabi $flags -c "$unit" -MD -MF "$unit.d" -o "$unit.o" ||
     { echo "$header does not compile by itself ($compiler, $standard)" >&2; return 1; }
+}
+
+# What `meson install` brings is all that a program needs. As a Meson subproject of a program (which compiles the
+# library anew) with OCTET_SUBPROJECT=1.
+check_install() {
+  cmd_setup "${test_packages[@]}" "${tidy_packages[@]}" "${consumer_packages[@]}"
+  build_tree build native
+  run_check install tools/install_test.sh build demo/glyphs.tflite ${OCTET_SUBPROJECT:+subproject}
 }

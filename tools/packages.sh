@@ -20,6 +20,9 @@ bench_packages=(libbenchmark-dev pkgconf)
 format_packages=(clang-format-19 git)
 tidy_packages=(clang-tidy-19 clang-19)
 
+# What programs find the installed library with; CMake is there.
+consumer_packages=(pkgconf binutils)
+
 # For -Dxnnpack=system, on Debian 13.
 system_packages=(libxnnpack-dev libpthreadpool-dev libcpuinfo-dev)
 
