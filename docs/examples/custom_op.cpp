@@ -5,7 +5,6 @@
 
 #include "octet/octet.hpp"
 #include "octet/try.hpp"
-#include "octet/try.hpp"
 
 namespace {
 
