@@ -171,7 +171,7 @@ Action add_calibrate(CLI::App& app) {
   add_data_options(app, args->data);
   app.footer(
       "Statistics serve every observer and every scheme; options that change weights before (--no-equalize, "
-      "--no-spare-channels) have to be those of quantize. The file also keeps up to 288 samples, which "
+      "--no-spare-channels) have to be those of quantize. The file also keeps up to 416 samples, which "
       "quantize "
       "corrects rounding on, chooses by and measures on.\nJSON: samples, held_out, partial, values[{name, "
       "min, max, "

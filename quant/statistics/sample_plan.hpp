@@ -17,7 +17,7 @@ enum class SampleRole : uint8_t {
 // Samples of each role are spread evenly over the data, which may be sorted.
 class SamplePlan {
  public:
-  static constexpr int64_t kMaxCorrect = 128, kMaxSelect = 32, kMaxHeldOut = 128;
+  static constexpr int64_t kMaxCorrect = 256, kMaxSelect = 32, kMaxHeldOut = 128;
 
   // `total`: -1 when it is not known. `sample_bytes`: of one sample; those that are kept fit into a budget.
   // `hold_out`: false when the user has other data to measure on.

@@ -31,17 +31,17 @@ std::vector<double> difference(std::vector<double> a, const std::vector<double>&
   return a;
 }
 
-// Calls f with each sample; it returns true when it needs no more.
+// Calls f with the samples, or with so many of them, spread evenly.
 template <class F>
-Status each_sample(CorrectionSamples samples, const F& f) {
+Status each_sample(CorrectionSamples samples, int64_t most, const F& f) {
+  const int64_t size = samples.source->size();
   std::vector<ConstTensorView> sample;
   OCTET_TRY(samples.source->rewind());
-  for (;;) {
+  for (int64_t i = 0;; ++i) {
     OCTET_ASSIGN(const bool more, samples.source->next(sample));
     if (!more) return {};
-    if (!std::all_of(sample.begin(), sample.end(), all_finite)) continue;
-    OCTET_ASSIGN(const bool enough, f(sample));
-    if (enough) return {};
+    const bool passed_over = size > most && (i + 1) * most / size == i * most / size;
+    if (!passed_over && std::all_of(sample.begin(), sample.end(), all_finite)) OCTET_TRY(f(sample));
   }
 }
 
@@ -81,7 +81,7 @@ Status shift_in_order(const ModelData& real, Graph& g, const std::vector<WeightS
   Runner runner(real, options.threads, true, options.custom_ops);
   RealMeans means(sites, pool);
   std::vector<std::vector<std::byte>> storage(g.inputs.size());
-  auto status = each_sample(samples, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
+  auto status = each_sample(samples, capacity, [&](const std::vector<ConstTensorView>& sample) -> Status {
     std::vector<ConstTensorView> converted;
     for (size_t i = 0; i < sample.size(); ++i) {
       const Value& v = g.value(g.inputs[i]);
@@ -89,8 +89,7 @@ Status shift_in_order(const ModelData& real, Graph& g, const std::vector<WeightS
       converted.push_back(c);
     }
     OCTET_TRY(lockstep->add_sample(converted));
-    OCTET_TRY(runner.run(sample, &means));
-    return static_cast<int64_t>(lockstep->samples()) >= capacity;
+    return runner.run(sample, &means);
   });
   if (status.code() == Code::unsupported) return {};
   OCTET_TRY(std::move(status));
@@ -146,10 +145,8 @@ Constant shifted(const Value& bias, const std::vector<double>& lack) {
 Status watch_samples(const ModelData& model, CorrectionSamples samples, const StepOptions& options,
                      Tap& tap) {
   Runner runner(model, options.threads, true, options.custom_ops);
-  return each_sample(samples, [&](const std::vector<ConstTensorView>& sample) -> Result<bool> {
-    OCTET_TRY(runner.run(sample, &tap));
-    return false;
-  });
+  return each_sample(samples, INT64_MAX,
+                     [&](const std::vector<ConstTensorView>& sample) { return runner.run(sample, &tap); });
 }
 
 std::vector<WeightSite> weight_sites(const PreparedModel& prepared, const Quantized& q) {

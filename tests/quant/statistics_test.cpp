@@ -89,7 +89,7 @@ TEST_CASE("every sample has one role, and the roles are spread over the data") {
   std::vector<int64_t> count(4);
   for (int64_t i = 0; i < 5000; ++i)
     ++count[static_cast<size_t>(stream.role(i))];
-  CHECK(count == std::vector<int64_t>{5000 - 128 - 32 - 128, 128, 32, 128});
+  CHECK(count == std::vector<int64_t>{5000 - 256 - 32 - 128, 256, 32, 128});
   // Large samples: fewer are kept.
   const SamplePlan large = SamplePlan::of(1000, int64_t{16} << 20);
   int64_t kept = 0;
