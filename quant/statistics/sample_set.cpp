@@ -10,7 +10,7 @@ namespace octet {
 namespace {
 
 constexpr size_t kTableEntries = 256;
-constexpr size_t kSlack = 64;
+constexpr size_t kReadSlack = 64;
 
 // Four-byte elements as indices into a table of at most 256; false when there are more different ones.
 bool pack(const ConstTensorView& view, KeptTensor& kept) {
@@ -56,7 +56,7 @@ KeptTensor KeptTensor::of(const ConstTensorView& view) {
 
 ConstTensorView KeptTensor::unpack(std::vector<std::byte>& out) const {
   const auto bytes = static_cast<size_t>(byte_size(dtype, shape));
-  out.resize(bytes + kSlack);
+  out.resize(bytes + kReadSlack);
   if (table.empty()) {
     std::copy(data.begin(), data.end(), out.begin());
   } else {
