@@ -42,8 +42,8 @@ struct ChosenKernel {
 // The first of the operator's implementations that takes this node as it is now, its data included: what one
 // took before a weight or a bias changed, it may decline afterwards. One that returns Code::declined is
 // passed over and its reason kept; any other error says that the node itself is wrong, and ends the search.
-// When all decline the error is Code::unsupported. Afterwards `n.packed`, if there is one, holds what the chosen
-// one has packed.
+// When all decline the error is Code::unsupported. Afterwards `n.packed`, if there is one, holds what the
+// chosen one has packed.
 Result<ChosenKernel> choose_kernel(const OpSpec& spec, const NodeDesc& n, Backend backend, ThreadPool& pool);
 
 // Memory for the workspaces of kernels that run one after the other.

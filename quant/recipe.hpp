@@ -92,7 +92,8 @@ struct Recipe {
   bool equalize = true;                   // cross-layer equalization before calibration, where it helps
   bool spare_channels = true;             // unused channels become copies of others (spare_channels.hpp)
   bool balance = true;                    // rescale channels of activations by what they hold on the data
-  bool wide = true;  // int8: 16-bit activations where 8 bits are rounded again and again (int16_activation_rules.cpp)
+  bool wide =
+      true;  // int8: 16-bit activations where 8 bits are rounded again and again (int16_activation_rules.cpp)
   Rounding rounding = Rounding::compensated;
   bool bias_correction = true;  // shift biases by the mean error on the calibration data
   // Raise the worst operators until the output reaches this many dB; 0: never.
