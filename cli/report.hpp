@@ -6,6 +6,7 @@
 
 #include "cli/classify.hpp"
 #include "cli/command.hpp"
+#include "cli/quant_models.hpp"
 #include "quant/quantize.hpp"
 
 namespace octet {

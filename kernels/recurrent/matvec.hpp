@@ -57,7 +57,7 @@ struct Rows {
 
 // Weights of a float operator: float32, or int8 with parameters and zero point 0.
 inline Result<Rows> rows_of(const NodeDesc& n, int input, int64_t columns) {
-  Rows r{.input = input, .columns = columns};
+  Rows r{.input = input, .quant = {}, .columns = columns};
   if (input < 0) return r;
   const TensorDesc& t = n.in[static_cast<size_t>(input)];
   r.type = t.dtype;
