@@ -38,7 +38,7 @@ struct Contender {
     return c;
   }
 
-  // "octet", or "octet, reference" where there are several operators.
+  // "byte-table", or "byte-table, reference" where there are several operators.
   std::string implementations() const {
     std::vector<std::string> names;
     for (const Step& s : executor->plan().steps)

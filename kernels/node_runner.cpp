@@ -11,16 +11,6 @@ namespace {
 
 constexpr size_t kWorkspaceAlignment = 64;
 
-// In the order in which they are asked.
-std::vector<const Implementation*> implementations(const OpSpec& spec, Backend backend) {
-  std::vector<const Implementation*> list;
-  if (backend == Backend::xnnpack)
-    for (const Implementation& impl : spec.fast)
-      list.push_back(&impl);
-  list.push_back(&spec.reference);
-  return list;
-}
-
 }  // namespace
 
 NodeTensors describe(const Graph& g, const Node& n, std::span<const Shape> shapes) {
@@ -62,8 +52,8 @@ Result<InferredShapes> infer_outputs(const OpSpec& spec, const Node& n, NodeTens
 Result<ChosenKernel> choose_kernel(const OpSpec& spec, const NodeDesc& n, Backend backend, ThreadPool& pool) {
   ChosenKernel chosen;
   Status last = Status::unsupported("is not implemented");
-  for (const Implementation* impl : implementations(spec, backend)) {
-    if (impl->create == nullptr) continue;
+  for (const Implementation* impl : candidates(spec, n)) {
+    if (backend == Backend::reference && impl != &spec.reference) continue;
     if (n.packed != nullptr) n.packed->clear();  // of one that packed its weights and declined after all
     auto kernel = impl->create(n, pool);
     if (kernel.ok()) {

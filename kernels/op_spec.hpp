@@ -24,6 +24,7 @@
 
 namespace octet {
 
+class Cpu;         // kernels/cpu.hpp
 class PackedNode;  // kernels/packed.hpp
 namespace linear {
 struct Convolution;
@@ -106,10 +107,13 @@ std::unique_ptr<Kernel> make_kernel(F f, size_t workspace = 0) {
 }
 
 // One way to run an operator. `create` returns Code::declined with the reason when it does not cover the
-// case (dtype, attribute, range): the planner then asks the next one and keeps the reason for `inspect`.
+// case (dtype, attribute, range): the next cheapest is then asked, and the reason is kept for `inspect`.
 struct Implementation {
-  std::string_view name;  // "xnnpack", "octet", "reference"
+  std::string_view name;  // what it is, unique within the operator: "xnnpack", "byte-table", "reference"
   KernelResult (*create)(const NodeDesc&, ThreadPool&) = nullptr;
+  // Picoseconds that one run takes on one thread of this CPU, estimated (kernels/cost.hpp), of any case of
+  // the operator; `create` says whether the case is covered. nullptr: more than whatever has an estimate.
+  double (*cost)(const NodeDesc&, const Cpu&) = nullptr;
 };
 
 // ---------------------------------------------------------------------------------------------------------
@@ -259,7 +263,7 @@ struct OpSpec {
   Arity inputs{1, 1}, outputs{1, 1};
   InferFn infer = nullptr;
   Implementation reference;          // normative; portable C++
-  std::vector<Implementation> fast;  // tried in order before the reference
+  std::vector<Implementation> fast;  // in any order; candidates() puts the cheapest first
   QuantRule quant = QuantRule::none("has no int8 form");
   std::vector<QuantVariant> variants;          // the first that fits a node takes the place of `quant`
   std::vector<std::string_view> inner;         // names of what RunArgs::inner is shown
@@ -287,6 +291,9 @@ const OpSpec* find_spec(OpKind kind);
 
 // Whether operators of this kind have a trait; not so for UNKNOWN.
 bool has_trait(OpKind kind, Trait t);
+
+// All implementations of a node's operator, the cheapest for this node on this CPU first.
+std::vector<const Implementation*> candidates(const OpSpec& spec, const NodeDesc& n);
 
 // The rule of a node of this kind.
 const QuantRule& quant_rule(const OpSpec& spec, const Node& node);

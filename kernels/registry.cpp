@@ -1,6 +1,10 @@
+// The table of all operators, and what holds for every one of them.
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
+#include <utility>
 
+#include "kernels/cpu.hpp"
 #include "kernels/op_spec.hpp"
 
 namespace octet {
@@ -24,6 +28,24 @@ const OpSpec* find_spec(OpKind kind) {
 bool has_trait(OpKind kind, Trait t) {
   const OpSpec* spec = find_spec(kind);
   return spec != nullptr && spec->traits.has(t);
+}
+
+std::vector<const Implementation*> candidates(const OpSpec& spec, const NodeDesc& n) {
+  std::vector<std::pair<double, const Implementation*>> by_cost;
+  const auto add = [&](const Implementation& impl) {
+    if (impl.create == nullptr) return;
+    by_cost.emplace_back(impl.cost == nullptr ? std::numeric_limits<double>::infinity() : impl.cost(n, cpu()),
+                         &impl);
+  };
+  for (const Implementation& impl : spec.fast)
+    add(impl);
+  add(spec.reference);
+  std::stable_sort(by_cost.begin(), by_cost.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<const Implementation*> all;
+  for (const auto& [cost, impl] : by_cost)
+    all.push_back(impl);
+  return all;
 }
 
 DType dtype_under(const TensorRule& r, DType activations) {

@@ -3,26 +3,21 @@
 
 #include <cstddef>
 
+#include "kernels/cpu.hpp"
+
 namespace octet {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define OCTET_X86_CLONES 1
+#elif defined(__arm__) && defined(__GNUC__) && !defined(__ARM_NEON)
+// 32-bit ARM is built for CPUs without NEON (Debian's armhf); 64-bit ARM has it in its base. Only loops over
+// integers gain: NEON's 32-bit floats are not IEEE 754's, and compilers leave them alone.
+#define OCTET_ARM_CLONES 1
 #endif
 
-// The instruction sets that own loops are compiled for. Other architectures have only the one they are built
-// for (aarch64 has NEON in its base).
-enum class Isa { base, avx2, avx512 };
-inline Isa loop_isa() {
-#ifdef OCTET_X86_CLONES
-  static const Isa isa = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                                 __builtin_cpu_supports("avx512dq")
-                             ? Isa::avx512
-                         : __builtin_cpu_supports("avx2") ? Isa::avx2
-                                                          : Isa::base;
+inline LoopIsa loop_isa() {
+  static const LoopIsa isa = cpu().loops();
   return isa;
-#else
-  return Isa::base;
-#endif
 }
 
 // The loop itself; `f` is copied so that the compiler sees that nothing else changes what it captured.
@@ -43,6 +38,11 @@ template <class F>
 [[gnu::target("avx512bw,avx512vl,avx512dq")]] void element_loop_avx512(size_t begin, size_t end, const F& f) {
   OCTET_ELEMENT_LOOP_BODY;
 }
+#elif defined(OCTET_ARM_CLONES)
+template <class F>
+[[gnu::target("fpu=neon")]] void element_loop_neon(size_t begin, size_t end, const F& f) {
+  OCTET_ELEMENT_LOOP_BODY;
+}
 #endif
 #undef OCTET_ELEMENT_LOOP_BODY
 
@@ -53,10 +53,12 @@ template <class F>
 void element_loop(size_t begin, size_t end, const F& f) {
 #ifdef OCTET_X86_CLONES
   switch (loop_isa()) {
-    case Isa::avx512: return element_loop_avx512(begin, end, f);
-    case Isa::avx2: return element_loop_avx2(begin, end, f);
-    case Isa::base: break;
+    case LoopIsa::avx512: return element_loop_avx512(begin, end, f);
+    case LoopIsa::avx2: return element_loop_avx2(begin, end, f);
+    default: break;
   }
+#elif defined(OCTET_ARM_CLONES)
+  if (loop_isa() == LoopIsa::neon) return element_loop_neon(begin, end, f);
 #endif
   element_loop_base(begin, end, f);
 }
@@ -79,15 +81,22 @@ template <class F>
 [[gnu::target("avx512bw,avx512vl,avx512dq")]] void row_loop_avx512(size_t rows, size_t n, const F& f) {
   row_loop_body(rows, n, f);
 }
+#elif defined(OCTET_ARM_CLONES)
+template <class F>
+[[gnu::target("fpu=neon")]] void row_loop_neon(size_t rows, size_t n, const F& f) {
+  row_loop_body(rows, n, f);
+}
 #endif
 template <class F>
 void row_loop(size_t rows, size_t n, const F& f) {
 #ifdef OCTET_X86_CLONES
   switch (loop_isa()) {
-    case Isa::avx512: return row_loop_avx512(rows, n, f);
-    case Isa::avx2: return row_loop_avx2(rows, n, f);
-    case Isa::base: break;
+    case LoopIsa::avx512: return row_loop_avx512(rows, n, f);
+    case LoopIsa::avx2: return row_loop_avx2(rows, n, f);
+    default: break;
   }
+#elif defined(OCTET_ARM_CLONES)
+  if (loop_isa() == LoopIsa::neon) return row_loop_neon(rows, n, f);
 #endif
   row_loop_body(rows, n, f);
 }

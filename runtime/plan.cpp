@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "graph/rewriter.hpp"
+#include "kernels/cpu.hpp"
 #include "octet/try.hpp"
 #include "runtime/storage.hpp"
 
@@ -160,6 +161,7 @@ std::string label(const Graph& g, NodeId id) {
 
 Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool,
                            std::shared_ptr<ModelPlans> model) {
+  OCTET_TRY(cpu_status());
   auto plan = std::make_shared<ExecutionPlan>();
   plan->options = options;
   plan->graph = graph;

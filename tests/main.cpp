@@ -1,7 +1,10 @@
-// The program of all tests. A filter that no test case passes is a mistake in a meson.build, not a success.
+// The program of all tests. A filter that no test case passes is a mistake in a meson.build, not a success;
+// neither is an OCTET_ISA that there is not.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <cstdio>
 #include <doctest/doctest.h>
+
+#include "kernels/cpu.hpp"
 
 namespace {
 
@@ -29,6 +32,11 @@ REGISTER_LISTENER("counter", 1, Counter);
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const octet::Status s = octet::cpu_status(); !s.ok()) {
+    std::fprintf(stderr, "%s\n", s.message().c_str());
+    constexpr int kSkipped = 77;  // to Meson
+    return s.code() == octet::Code::unsupported ? kSkipped : 1;
+  }
   doctest::Context context(argc, argv);
   const int status = context.run();
   // (--help, --list-test-cases and their like run nothing.)

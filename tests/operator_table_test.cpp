@@ -19,7 +19,7 @@ namespace {
 
 using Kind = TensorRule::Kind;
 
-// The implementations that take at least one case of an operator, the fastest first.
+// The implementations that take at least one case of an operator.
 struct Takers {
   std::set<size_t> fast;  // indices into OpSpec::fast
   bool reference = false;
@@ -119,8 +119,11 @@ const char* const kHead =
 What Octet knows of each operator. The table is worked out by a test (`tests/operator_table_test.cpp`) from the
 operators' specs and from which implementation takes which conformance case.
 
-*xnnpack*: a kernel of XNNPACK. *octet*: a kernel of Octet's own. *reference*: the portable C++ that defines the result;
-every operator has one, and it runs what no faster kernel takes (`octet inspect` says which, and why not a faster one).
+*xnnpack*: a kernel of XNNPACK. *reference*: the portable C++ that defines the result; every operator has one, and it
+runs what no faster kernel takes (`octet inspect` says which, and why not a faster one). Other names are those of
+Octet's own kernels. Where several take a case, the one with the lowest estimated cost runs.
+The environment variable `OCTET_ISA` lowers the instruction set that all kernels are chosen for, XNNPACK's included:
+`base`, `sse4.1`, `avx2`, `avx-vnni`, `avx512`, `avx512-vnni` on x86, `neon`, `neon-dot`, `i8mm` on ARM (32-bit: `base`, too).
 *runtime*: done by the executor itself. An empty cell: no form in this type. *Other types* are those of operators that
 work on integers or booleans as such. *int16*: 16-bit activations with int8 weights (scheme `int16x8`).
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -114,7 +115,7 @@ std::unique_ptr<Kernel> byte_kernel(size_t n, const std::vector<Affine>& from, c
   });
 }
 
-KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+KernelResult float_sums(const NodeDesc& n, ThreadPool&) {
   const TensorDesc& out = n.out[0];
   if (out.dtype != DType::int8 && out.dtype != DType::uint8) return declined_type(out.dtype);
   for (const TensorDesc& t : n.in)
@@ -140,7 +141,7 @@ const OpSpec& spec_ADD_N() {
     s.inputs = {1, -1};
     s.infer = infer;
     s.reference = {"reference", reference};
-    s.fast = {{"octet", octet_8bit}};
+    s.fast = {{"float-sums", float_sums, cost::per_element<300>}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.sharing = Sharing::in_place;
     s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";

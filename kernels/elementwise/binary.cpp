@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/infer.hpp"
@@ -197,7 +198,7 @@ KernelResult binary_reference(const NodeDesc& n, ThreadPool&) {
       });
 }
 
-KernelResult binary_table_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult binary_byte_table(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
   const bool first = a.is_known() && a.elements() == 1, second = b.is_known() && b.elements() == 1;
   if (!is_byte(a.dtype) || out.dtype != a.dtype) return declined_type(a.dtype);
@@ -222,6 +223,16 @@ KernelResult binary_table_octet(const NodeDesc& n, ThreadPool&) {
 
 namespace {
 
+// Picoseconds for each element.
+constexpr int kBinaryReferenceCost = 20'000, kPairCost = 700;
+
+// Filling a table of all pairs takes as long as the reference takes for 65536 elements; spread over some 60
+// runs, it pays from here on.
+double pair_table_cost(const NodeDesc& n, const Cpu& cpu) {
+  constexpr double kWorthPairTable = 1024;
+  return kWorthPairTable * (kBinaryReferenceCost - kPairCost) + cost::per_element<kPairCost>(n, cpu);
+}
+
 OpSpec make(OpKind kind, Traits traits, TensorRule in, int version_float, int version_int8, int version_int16,
             std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
   OpSpec s;
@@ -230,11 +241,14 @@ OpSpec make(OpKind kind, Traits traits, TensorRule in, int version_float, int ve
   s.clamp = clamp;
   s.inputs = {2, 2};
   s.infer = infer_broadcast;
-  s.reference = {"reference", binary_reference};
-  s.fast = {{"octet", binary_table_octet}, {"octet", binary_pairs_octet}};
-  if (kind == OpKind::ADD || kind == OpKind::SUB) s.fast.push_back({"xnnpack", binary_xnnpack});
-  s.fast.push_back({"octet", binary_quantized_octet});
-  s.fast.push_back({"octet", binary_plain_octet});
+  s.reference = {"reference", binary_reference, cost::per_element<kBinaryReferenceCost>};
+  s.fast = {{"byte-table", binary_byte_table, cost::per_element<20>},
+            {"quantized-loop", binary_quantized_loop, cost::per_element<150>},
+            {"plain-loop", binary_plain_loop, cost::per_element<100>}};
+  if (kind == OpKind::ADD || kind == OpKind::SUB)
+    s.fast.push_back({"xnnpack", binary_xnnpack, cost::per_element<80>});
+  if (kind == OpKind::FLOOR_DIV || kind == OpKind::FLOOR_MOD || kind == OpKind::ATAN2)
+    s.fast.push_back({"pair-table", binary_pair_table, pair_table_cost});
   s.quant = QuantRule::of({in, in}, {activation()});
   s.sharing = Sharing::in_place;
   s.version_float = version_float;

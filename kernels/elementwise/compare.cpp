@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/broadcast.hpp"
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/elementwise/binary.hpp"
 #include "kernels/elementwise/lookup.hpp"
@@ -163,7 +164,7 @@ void equality_block(const void* const* in, void* out, size_t n, const void* para
 }
 
 template <OpKind kind>
-KernelResult octet_8bit(const NodeDesc& n, ThreadPool&) {
+KernelResult byte_bounds(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1];
   if (!is_byte(a.dtype) || b.dtype != a.dtype || n.out[0].dtype != DType::boolean)
     return declined_type(is_byte(a.dtype) ? b.dtype : a.dtype);
@@ -239,7 +240,7 @@ OpSpec make(int version_int8, int version_int16) {
   s.inputs = {2, 2};
   s.infer = infer_broadcast;
   s.reference = {"reference", create<kind>};
-  s.fast = {{"octet", octet_8bit<kind>}};
+  s.fast = {{"byte-bounds", byte_bounds<kind>, cost::per_element<100>}};
   s.quant = QuantRule::of({activation()}, {keep()});
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;

@@ -2,6 +2,7 @@
 // Rounding is (Q2), half to even; TensorFlow Lite's reference rounds half away from zero.
 #include <cmath>
 
+#include "kernels/cost.hpp"
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/vector_loop.hpp"
@@ -107,7 +108,7 @@ std::unique_ptr<Kernel> loop_kernel(size_t n, Affine from, Affine to) {
   });
 }
 
-KernelResult quantize_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult quantize_loop(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (out.quant.empty() || out.quant.params().size() != 1 || in.quant.params().size() > 1)
     return Status::declined("not per tensor");
@@ -159,7 +160,7 @@ KernelResult dequantize_reference(const NodeDesc& n, ThreadPool&) {
       });
 }
 
-KernelResult dequantize_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult dequantize_loop(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (out.dtype != DType::float32) return declined_type(out.dtype);
   if (in.quant.params().size() != 1) return Status::declined("not per tensor");
@@ -191,7 +192,7 @@ const OpSpec& spec_QUANTIZE() {
     s.traits = Trait::elementwise;
     s.infer = infer_same;
     s.reference = {"reference", quantize_reference};
-    s.fast = {{"octet", quantize_octet}};
+    s.fast = {{"float-loop", quantize_loop, cost::per_element<100>}};
     s.quant = QuantRule::none("converts between number formats itself");
     s.sharing = Sharing::in_place;  // between int8 and uint8
     s.version_int16 = 2;
@@ -208,7 +209,7 @@ const OpSpec& spec_DEQUANTIZE() {
     s.traits = Trait::elementwise;
     s.infer = infer_same;
     s.reference = {"reference", dequantize_reference};
-    s.fast = {{"octet", dequantize_octet}};
+    s.fast = {{"float-loop", dequantize_loop, cost::per_element<100>}};
     s.quant = QuantRule::none("converts between number formats itself");
     s.version_int8 = 2;
     s.version_int16 = 3;

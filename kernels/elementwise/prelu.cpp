@@ -1,6 +1,7 @@
 // PRELU: x where x >= 0, else alpha * x, with alpha broadcast to x.
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/elementwise/binary.hpp"
 #include "kernels/infer.hpp"
 #include "octet/try.hpp"
@@ -26,8 +27,9 @@ const OpSpec& spec_PRELU() {
     s.inputs = {2, 2};
     s.infer = infer_prelu;
     s.reference = {"reference", binary_reference};
-    s.fast = {
-        {"octet", binary_table_octet}, {"octet", binary_quantized_octet}, {"octet", binary_plain_octet}};
+    s.fast = {{"byte-table", binary_byte_table, cost::per_element<20>},
+              {"quantized-loop", binary_quantized_loop, cost::per_element<150>},
+              {"plain-loop", binary_plain_loop, cost::per_element<100>}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.sharing = Sharing::in_place;
     s.notes = "alpha of any shape that broadcasts";

@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cost.hpp"
 #include "kernels/elementwise/lookup.hpp"
 #include "kernels/elementwise/unary_functions.hpp"
-#include "kernels/elementwise/unary_pieces.hpp"
+#include "kernels/elementwise/unary_polynomials.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/vector_loop.hpp"
 #include "octet/try.hpp"
@@ -91,17 +92,24 @@ KernelResult reference_unary(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-KernelResult table(const NodeDesc& n, ThreadPool&) {
+KernelResult byte_table(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
-  if (in.dtype != out.dtype || (!is_byte(in.dtype) && in.dtype != DType::int16))
-    return declined_type(in.dtype);
+  if (in.dtype != out.dtype || !is_byte(in.dtype)) return declined_type(in.dtype);
+  if (in.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
+  OCTET_ASSIGN(const Affine a, affine_of(in));
+  OCTET_ASSIGN(const Affine b, affine_of(out));
+  return make_lookup_kernel(make_table(in.dtype, a, out.dtype, b, unary_function(n.kind, *n.attrs)),
+                            static_cast<size_t>(out.elements()));
+}
+
+KernelResult int16_table(const NodeDesc& n, ThreadPool&) {
+  const TensorDesc &in = n.in[0], &out = n.out[0];
+  if (in.dtype != out.dtype || in.dtype != DType::int16) return declined_type(in.dtype);
   if (in.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
   OCTET_ASSIGN(const Affine a, affine_of(in));
   OCTET_ASSIGN(const Affine b, affine_of(out));
   const UnaryFunction f = unary_function(n.kind, *n.attrs);
   const auto count = static_cast<size_t>(out.elements());
-  if (is_byte(in.dtype)) return make_lookup_kernel(make_table(in.dtype, a, out.dtype, b, f), count);
-  if (count < 16384) return Status::declined("too few elements for a table of 65536");
   std::vector<int16_t> values(65536);
   for (int i = 0; i < 65536; ++i)
     values[static_cast<size_t>(i)] = quantize<int16_t>(f(dequantize(i - 32768, a)), b);
@@ -166,6 +174,23 @@ constexpr std::string_view kUnaryNoOther =
 
 enum class Fast { loop, xnnpack, none };
 
+// Picoseconds for each element.
+constexpr int kUnaryReferenceCost = 20'000, kTableCost = 500, kPolynomialCost = 1'000;
+
+// Filling a table of 65536 values takes as long as the reference takes for as many elements; spread over four
+// runs, it pays from here on.
+constexpr int64_t kWorthInt16Table = 16384;
+double int16_table_cost(const NodeDesc& n, const Cpu& cpu) {
+  return kWorthInt16Table * double{kUnaryReferenceCost - kTableCost} + cost::per_element<kTableCost>(n, cpu);
+}
+
+// Polynomials are as fast as the table, but not always the same integers: they stand in for it, and take its
+// place where it is cheap.
+double polynomials_cost(const NodeDesc& n, const Cpu& cpu) {
+  if (n.out[0].elements() >= kWorthInt16Table) return int16_table_cost(n, cpu) * 1.01;
+  return cost::per_element<kPolynomialCost>(n, cpu);
+}
+
 OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_int8, int version_int16,
             std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
   OpSpec s;
@@ -173,11 +198,12 @@ OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_i
   s.traits = Trait::elementwise | traits;
   s.clamp = clamp;
   s.infer = infer_same;
-  s.reference = {"reference", reference_unary};
-  s.fast.push_back({"octet", table});
-  s.fast.push_back({"octet", unary_pieces});
-  if (fast == Fast::loop) s.fast.push_back({"octet", float_loop});
-  if (fast == Fast::xnnpack) s.fast.push_back({"xnnpack", unary_xnnpack});
+  s.reference = {"reference", reference_unary, cost::per_element<kUnaryReferenceCost>};
+  s.fast = {{"byte-table", byte_table, cost::per_element<20>},
+            {"int16-table", int16_table, int16_table_cost},
+            {"polynomials", unary_polynomials, polynomials_cost}};
+  if (fast == Fast::loop) s.fast.push_back({"float-loop", float_loop, cost::per_element<200>});
+  if (fast == Fast::xnnpack) s.fast.push_back({"xnnpack", unary_xnnpack, cost::per_element<300>});
   s.quant = QuantRule::of({activation()}, {out});
   s.sharing = Sharing::in_place;
   s.version_int8 = version_int8;

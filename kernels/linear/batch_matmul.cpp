@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "octet/try.hpp"
 #include "schema/core/int_range.hpp"
@@ -201,10 +202,10 @@ Result<Problem> problem_of(const NodeDesc& node) {
   p.n = out.shape[-1];
   p.k = x.shape[a.adj_x ? -2 : -1];
   // Each matrix has an entry in a table, which must not outgrow the data.
-  constexpr int64_t kMostMatrices = 1 << 24;
+  constexpr int64_t kMaxMatrices = 1 << 24;
   if (p.m == 0 || p.n == 0) p.batch = 0;
-  if (p.batch > kMostMatrices)
-    return Status::exhausted(fmt::format("{} matrices; at most {}", p.batch, kMostMatrices));
+  if (p.batch > kMaxMatrices)
+    return Status::exhausted(fmt::format("{} matrices; at most {}", p.batch, kMaxMatrices));
   p.x = side_of(x.shape, p.x_batch, batch, p.batch, a.adj_x);
   p.y = side_of(y.shape, p.y_batch, batch, p.batch, a.adj_y);
   if (p.form == Form::float32) return p;
@@ -248,7 +249,8 @@ const OpSpec& spec_BATCH_MATMUL() {
                            .outputs = {1, 1},
                            .infer = matmul::infer,
                            .reference = {"reference", matmul::create_reference},
-                           .fast = {{"xnnpack", matmul::create_xnnpack}, {"octet", matmul::create_octet}},
+                           .fast = {{"xnnpack", matmul::create_xnnpack, cost::per_mac<10>},
+                                    {"panel-gemm", matmul::create_panel_gemm, cost::per_mac<20>}},
                            .quant = QuantRule::of({activation(), activation()}, {activation()}),
                            .macs = matmul::macs,
                            .version_int8 = 2,

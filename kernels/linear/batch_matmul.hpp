@@ -29,7 +29,7 @@ struct Problem {
 };
 Result<Problem> problem_of(const NodeDesc& n);
 
-KernelResult create_octet(const NodeDesc& n, ThreadPool& pool);    // int8 and uint8
-KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool);  // float
+KernelResult create_panel_gemm(const NodeDesc& n, ThreadPool& pool);  // int8 and uint8
+KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool);     // float
 
 }  // namespace octet::matmul

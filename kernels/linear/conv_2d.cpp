@@ -1,8 +1,10 @@
+// CONV_2D: also grouped, dilated, and with weights that are computed at run time.
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
-#include "kernels/linear/convolution.hpp"
-#include "kernels/linear/wide.hpp"
+#include "kernels/linear/conv_int16.hpp"
+#include "kernels/linear/convolution_op.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "octet/try.hpp"
 
@@ -52,31 +54,14 @@ Result<linear::Convolution> convolution(const NodeDesc& n) {
 
 Result<InferredShapes> infer_conv_2d(const NodeDesc& n) {
   OCTET_ASSIGN(const linear::Geometry g, geometry(n));
-  if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
-    return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), g.out_channels));
+  OCTET_TRY(linear::check_bias(n, 2, g.out_channels));
   return one(Shape{n.in[0].shape[0], static_cast<int32_t>(g.out[1]), static_cast<int32_t>(g.out[2]),
                    n.in[1].shape[0]});
 }
 
-KernelResult create_reference(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
-  return linear::reference_convolution(n, c);
-}
-
-KernelResult create_xnnpack(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
+KernelResult xnnpack_convolution(const NodeDesc& n, const linear::Convolution& c, ThreadPool& pool) {
   if (c.num.form == linear::Form::hybrid) return xnn::hybrid_convolution(n, c, pool);
   return xnn::convolution(n, c, false, pool);
-}
-
-KernelResult create_wide(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution(n));
-  return linear::wide_convolution(n, c, pool);
-}
-
-int64_t macs(const NodeDesc& n) {
-  const auto g = geometry(n);
-  return g.ok() ? g->macs() : 0;
 }
 
 }  // namespace
@@ -89,10 +74,11 @@ const OpSpec& spec_CONV_2D() {
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_conv_2d,
-      .reference = {"reference", create_reference},
-      .fast = {{"xnnpack", create_xnnpack}, {"octet", create_wide}},
+      .reference = {"reference", linear::from_convolution<linear::reference_convolution>},
+      .fast = {{"xnnpack", linear::from_convolution<xnnpack_convolution>, cost::per_mac<10>},
+               {"int16-gemm", linear::from_convolution<linear::convolution_int16>, cost::per_mac<20>}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
-      .macs = macs,
+      .macs = linear::macs_of<geometry>,
       .convolution = convolution,
       .version_int8 = 3,
       .version_int16 = 4,

@@ -1,9 +1,11 @@
 // CONV_3D and CONV_3D_TRANSPOSE.
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
+#include "kernels/linear/conv_int16.hpp"
+#include "kernels/linear/convolution_op.hpp"
 #include "kernels/linear/patches.hpp"
-#include "kernels/linear/wide.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
@@ -11,9 +13,9 @@ namespace {
 
 constexpr linear::Slots kPlain{.x = 0, .w = 1, .bias = 2}, kTransposed{.x = 2, .w = 1, .bias = 3};
 
-// `wide` is the side that windows slide over: the input of CONV_3D, the output of CONV_3D_TRANSPOSE.
+// `slid` is the side that windows slide over: the input of CONV_3D, the output of CONV_3D_TRANSPOSE.
 // Fills in what the two have in common and returns the windows' number along each axis.
-Result<linear::Extents> windows(linear::Geometry& g, const Conv3DAttrs& a, const Shape& wide,
+Result<linear::Extents> windows(linear::Geometry& g, const Conv3DAttrs& a, const Shape& slid,
                                 const Shape& w) {
   if (a.padding.kind == Padding::Kind::explicit_) return Status::unsupported("explicit padding in 3-D");
   g.stride = {a.stride_d, a.stride_h, a.stride_w};
@@ -22,7 +24,7 @@ Result<linear::Extents> windows(linear::Geometry& g, const Conv3DAttrs& a, const
   for (int i = 0; i < 3; ++i) {
     const auto at = static_cast<size_t>(i);
     OCTET_ASSIGN(const WindowAxis axis,
-                 window_axis(wide[i + 1], w[i], static_cast<int32_t>(g.stride[at]),
+                 window_axis(slid[i + 1], w[i], static_cast<int32_t>(g.stride[at]),
                              static_cast<int32_t>(g.dilation[at]), a.padding.kind, 0, 0));
     g.kernel[at] = w[i];
     g.pad_before[at] = axis.pad_before;
@@ -101,9 +103,8 @@ Result<linear::Convolution> convolution_conv_3d(const NodeDesc& n) {
   return c;
 }
 
-Result<InferredShapes> check_bias(const NodeDesc& n, size_t slot, int64_t channels, const Shape& y) {
-  if (const TensorDesc* b = n.optional_input(slot); b != nullptr && b->elements() != channels)
-    return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), channels));
+Result<InferredShapes> output_of(const NodeDesc& n, size_t bias, int64_t channels, const Shape& y) {
+  OCTET_TRY(linear::check_bias(n, bias, channels));
   if (y.elements() == INT64_MAX) return Status::exhausted(fmt::format("an output of {}", y.to_string()));
   return one(y);
 }
@@ -114,40 +115,14 @@ Result<InferredShapes> infer_plain(const NodeDesc& n) {
   for (int i = 0; i < 3; ++i)
     y[i + 1] = static_cast<int32_t>(g.out[static_cast<size_t>(i)]);
   y[4] = static_cast<int32_t>(g.out_channels);
-  return check_bias(n, 2, g.out_channels, y);
+  return output_of(n, 2, g.out_channels, y);
 }
 
 Result<InferredShapes> infer_transposed(const NodeDesc& n) {
   if (!n.in[0].is_known()) return InferredShapes::later();
-  OCTET_ASSIGN(const auto extents, integers_of(n.in[0]));
-  if (extents.size() != 5) return Status::corrupt(fmt::format("an output of {} axes", extents.size()));
-  Shape y;
-  for (int64_t e : extents) {
-    if (e < 0 || e > INT32_MAX) return Status::corrupt(fmt::format("an output extent of {}", e));
-    y.push_back(static_cast<int32_t>(e));
-  }
+  OCTET_ASSIGN(const Shape y, linear::given_shape(n.in[0], 5));
   OCTET_ASSIGN(const linear::Geometry g, transposed_geometry(n, y));
-  return check_bias(n, 3, g.out_channels, y);
-}
-
-KernelResult create_reference_conv_3d(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_conv_3d(n));
-  return linear::reference_convolution(n, c);
-}
-
-KernelResult create_patches(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_conv_3d(n));
-  return linear::patch_convolution(n, c, pool);
-}
-
-KernelResult create_wide_conv_3d(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_conv_3d(n));
-  return linear::wide_convolution(n, c, pool);
-}
-
-int64_t macs_conv_3d(const NodeDesc& n) {
-  const auto g = geometry_conv_3d(n);
-  return g.ok() ? g->macs() : 0;
+  return output_of(n, 3, g.out_channels, y);
 }
 
 }  // namespace
@@ -160,10 +135,11 @@ const OpSpec& spec_CONV_3D() {
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_plain,
-      .reference = {"reference", create_reference_conv_3d},
-      .fast = {{"xnnpack", create_patches}, {"octet", create_wide_conv_3d}},
+      .reference = {"reference", linear::from_convolution<linear::reference_convolution>},
+      .fast = {{"xnnpack-patches", linear::from_convolution<linear::patch_convolution>, cost::per_mac<15>},
+               {"int16-gemm", linear::from_convolution<linear::convolution_int16>, cost::per_mac<20>}},
       .quant = QuantRule::of({activation(), weights_per_channel(4), bias_of(0, 1)}, {activation()}),
-      .macs = macs_conv_3d,
+      .macs = linear::macs_of<geometry_conv_3d>,
       .convolution = convolution_conv_3d,
       .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
   return spec;
@@ -178,10 +154,11 @@ const OpSpec& spec_CONV_3D_TRANSPOSE() {
       .inputs = {3, 4},
       .outputs = {1, 1},
       .infer = infer_transposed,
-      .reference = {"reference", create_reference_conv_3d},
-      .fast = {{"xnnpack", create_patches}, {"octet", create_wide_conv_3d}},
+      .reference = {"reference", linear::from_convolution<linear::reference_convolution>},
+      .fast = {{"xnnpack-patches", linear::from_convolution<linear::patch_convolution>, cost::per_mac<15>},
+               {"int16-gemm", linear::from_convolution<linear::convolution_int16>, cost::per_mac<20>}},
       .quant = QuantRule::of({keep(), weights_per_channel(3), activation(), bias_of(2, 1)}, {activation()}),
-      .macs = macs_conv_3d,
+      .macs = linear::macs_of<geometry_conv_3d>,
       .convolution = convolution_conv_3d,
       .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
   return spec;

@@ -61,7 +61,7 @@ class ConvolutionReference final : public Kernel {
     const TensorDesc& w = n.in[c_.slots.w];
     if (c_.num.int4_weights) int4_ = unpack_int4(w.data, w.elements());
     // |x - zx| and |w - zw| are at most 255: does every sum fit in 32 bits?
-    wide_ = c_.g.terms() > std::numeric_limits<int32_t>::max() / (255 * 255);
+    acc64_ = c_.g.terms() > std::numeric_limits<int32_t>::max() / (255 * 255);
   }
   size_t workspace_bytes() const override {
     if (c_.num.form != Form::hybrid) return 0;
@@ -119,7 +119,7 @@ class ConvolutionReference final : public Kernel {
   void integer(const RunArgs& args, const void* x, const void* w, const void* bias, const XZero& x_zero) {
     const IntFinish<T> finish{cast<int32_t>(bias), c_.num.scale.data(), c_.num.y_zero, c_.num.bounds,
                               static_cast<T*>(args.out[0])};
-    if (wide_)
+    if (acc64_)
       go<int64_t>(cast<T>(x), cast<T>(w), x_zero, finish, args.pool);
     else
       go<int32_t>(cast<T>(x), cast<T>(w), x_zero, finish, args.pool);
@@ -127,7 +127,7 @@ class ConvolutionReference final : public Kernel {
 
   Convolution c_;
   std::vector<int8_t> int4_;
-  bool wide_ = false;
+  bool acc64_ = false;
 };
 
 }  // namespace

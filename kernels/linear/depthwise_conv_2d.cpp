@@ -1,8 +1,11 @@
+// DEPTHWISE_CONV_2D, and which of its implementations is the cheapest where.
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
-#include "kernels/linear/depthwise.hpp"
-#include "kernels/linear/wide.hpp"
+#include "kernels/linear/conv_int16.hpp"
+#include "kernels/linear/convolution_op.hpp"
+#include "kernels/linear/row_depthwise.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "octet/try.hpp"
 #include "schema/core/checked.hpp"
@@ -46,55 +49,39 @@ Result<linear::Convolution> convolution_depthwise_conv_2d(const NodeDesc& n) {
   OCTET_ASSIGN(c.g, geometry_depthwise_conv_2d(n));
   OCTET_ASSIGN(c.num,
                linear::numerics_of(n, c.slots, c.g.out_channels, 3, n.attr<DepthwiseConv2DAttrs>().act));
-  c.num.asymmetric = true;  // TFLite's hybrid depthwise convolution_depthwise_conv_2d always has a zero point
+  c.num.asymmetric = true;  // TFLite's hybrid depthwise convolution always has a zero point
   return c;
 }
 
 Result<InferredShapes> infer_depthwise_conv_2d(const NodeDesc& n) {
   OCTET_ASSIGN(const linear::Geometry g, geometry_depthwise_conv_2d(n));
-  if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
-    return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), g.out_channels));
+  OCTET_TRY(linear::check_bias(n, 2, g.out_channels));
   return one(Shape{n.in[0].shape[0], static_cast<int32_t>(g.out[1]), static_cast<int32_t>(g.out[2]),
                    n.in[1].shape[3]});
 }
 
-KernelResult create_reference_depthwise_conv_2d(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
-  return linear::reference_convolution(n, c);
-}
-
-// XNNPACK's depthwise kernels end at 25 taps and have no multiplier; beyond, it multiplies one group at a
-// time as a matrix. With a few outputs per group that is 3 to 25 times slower than our own kernel, with eight
-// or more it is faster. On x86 our own is ahead from 5x5 on, and
-// wherever neighbouring pixels share what they read.
-#if defined(__x86_64__) || defined(__i386__)
-constexpr int64_t kXnnpackTaps = 9;
-#else
-constexpr int64_t kXnnpackTaps = 25;
-#endif
-
-KernelResult create_xnnpack_depthwise_conv_2d(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
-  const int64_t multiplier = c.g.group_out();
-  const bool kernel_exists = multiplier == 1 && c.g.taps() <= kXnnpackTaps && !linear::has_fast_depthwise(c);
-  if (!kernel_exists && multiplier < 8 && linear::covers_depthwise(n, c).ok())
-    return Status::declined("our own kernel is faster");
+KernelResult xnnpack_depthwise(const NodeDesc& n, const linear::Convolution& c, ThreadPool& pool) {
   return xnn::convolution(n, c, true, pool);
 }
 
-KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
-  return linear::octet_depthwise(n, c);
-}
-
-KernelResult create_wide_depthwise_conv_2d(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_depthwise_conv_2d(n));
-  return linear::wide_convolution(n, c, pool);
-}
-
-int64_t macs_depthwise_conv_2d(const NodeDesc& n) {
+// XNNPACK has kernels of its own for up to 25 taps without a multiplier; those for more than 9 taps are slow
+// on x86. Everything else it multiplies one group at a time as a matrix, which pays from eight outputs per
+// group on.
+double xnnpack_cost(const NodeDesc& n, const Cpu&) {
   const auto g = geometry_depthwise_conv_2d(n);
-  return g.ok() ? g->macs() : 0;
+  if (!g.ok()) return 0;
+  const int64_t multiplier = g->group_out();
+  const auto rate = [&] {
+    if (multiplier >= 8) return 10.0;
+    if (multiplier > 1 || g->taps() > 25) return 320.0 / static_cast<double>(multiplier);
+    return g->taps() <= 9 || cpu_architecture() != "x86-64" ? 30.0 : 50.0;
+  };
+  return rate() * static_cast<double>(g->macs());
+}
+
+double row_cost(const NodeDesc& n, const Cpu&) {
+  const auto g = geometry_depthwise_conv_2d(n);
+  return g.ok() ? linear::row_depthwise_rate(*g, n.in[0].dtype) * static_cast<double>(g->macs()) : 0;
 }
 
 }  // namespace
@@ -107,12 +94,12 @@ const OpSpec& spec_DEPTHWISE_CONV_2D() {
       .inputs = {2, 3},
       .outputs = {1, 1},
       .infer = infer_depthwise_conv_2d,
-      .reference = {"reference", create_reference_depthwise_conv_2d},
-      .fast = {{"xnnpack", create_xnnpack_depthwise_conv_2d},
-               {"octet", create_octet},
-               {"octet", create_wide_depthwise_conv_2d}},
+      .reference = {"reference", linear::from_convolution<linear::reference_convolution>},
+      .fast = {{"xnnpack", linear::from_convolution<xnnpack_depthwise>, xnnpack_cost},
+               {"row-depthwise", linear::from_convolution<linear::row_depthwise>, row_cost},
+               {"int16-depthwise", linear::from_convolution<linear::convolution_int16>, cost::per_mac<60>}},
       .quant = QuantRule::of({activation(), weights_per_channel(3), bias_of(0, 1)}, {activation()}),
-      .macs = macs_depthwise_conv_2d,
+      .macs = linear::macs_of<geometry_depthwise_conv_2d>,
       .convolution = convolution_depthwise_conv_2d,
       .version_float = 2,
       .version_int8 = 3,

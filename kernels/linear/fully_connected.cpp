@@ -1,8 +1,10 @@
+// FULLY_CONNECTED: a convolution without spatial axes; also with int4 weights in blocks.
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
-#include "kernels/linear/convolution.hpp"
-#include "kernels/linear/wide.hpp"
+#include "kernels/linear/conv_int16.hpp"
+#include "kernels/linear/convolution_op.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "octet/try.hpp"
 
@@ -43,8 +45,7 @@ Result<linear::Convolution> convolution_fully_connected(const NodeDesc& n) {
 
 Result<InferredShapes> infer_fully_connected(const NodeDesc& n) {
   OCTET_ASSIGN(const linear::Geometry g, geometry_fully_connected(n));
-  if (const TensorDesc* b = n.optional_input(2); b != nullptr && b->elements() != g.out_channels)
-    return Status::corrupt(fmt::format("{} biases for {} outputs", b->elements(), g.out_channels));
+  OCTET_TRY(linear::check_bias(n, 2, g.out_channels));
   const int32_t outputs = n.in[1].shape[0];
   if (!n.attr<FullyConnectedAttrs>().keep_num_dims) return one(Shape{static_cast<int32_t>(g.batch), outputs});
   Shape s = n.in[0].shape;
@@ -58,13 +59,12 @@ Result<linear::BlockProduct> block_product(const NodeDesc& n) {
   return linear::block_product(n, {}, g.batch, n.attr<FullyConnectedAttrs>().act);
 }
 
-KernelResult create_reference_fully_connected(const NodeDesc& n, ThreadPool&) {
+KernelResult create_reference_fully_connected(const NodeDesc& n, ThreadPool& pool) {
   if (n.in[1].quant.is_blockwise()) {
     OCTET_ASSIGN(const linear::BlockProduct p, block_product(n));
     return linear::reference_block_product(n, p, {});
   }
-  OCTET_ASSIGN(const linear::Convolution c, convolution_fully_connected(n));
-  return linear::reference_convolution(n, c);
+  return linear::from_convolution<linear::reference_convolution>(n, pool);
 }
 
 KernelResult create_xnnpack_fully_connected(const NodeDesc& n, ThreadPool& pool) {
@@ -80,14 +80,9 @@ KernelResult create_xnnpack_fully_connected(const NodeDesc& n, ThreadPool& pool)
   return xnn::fully_connected(n, c.num, c.slots, c.g.batch, c.g.in_channels, c.g.out_channels, pool);
 }
 
-KernelResult create_wide_fully_connected(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_fully_connected(n));
-  return linear::wide_convolution(n, c, pool);
-}
-
-int64_t macs_fully_connected(const NodeDesc& n) {
-  const auto g = geometry_fully_connected(n);
-  return g.ok() ? g->macs() : 0;
+KernelResult create_int16_fully_connected(const NodeDesc& n, ThreadPool& pool) {
+  if (n.in[1].quant.is_blockwise()) return Status::declined("weights in blocks");
+  return linear::from_convolution<linear::convolution_int16>(n, pool);
 }
 
 }  // namespace
@@ -101,9 +96,10 @@ const OpSpec& spec_FULLY_CONNECTED() {
       .outputs = {1, 1},
       .infer = infer_fully_connected,
       .reference = {"reference", create_reference_fully_connected},
-      .fast = {{"xnnpack", create_xnnpack_fully_connected}, {"octet", create_wide_fully_connected}},
+      .fast = {{"xnnpack", create_xnnpack_fully_connected, cost::per_mac<10>},
+               {"int16-gemm", create_int16_fully_connected, cost::per_mac<20>}},
       .quant = QuantRule::of({activation(), weights_per_channel(0), bias_of(0, 1)}, {activation()}),
-      .macs = macs_fully_connected,
+      .macs = linear::macs_of<geometry_fully_connected>,
       .convolution = convolution_fully_connected,
       .blocks_at = 1,
       .version_int8 = 4,

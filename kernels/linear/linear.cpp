@@ -4,7 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "kernels/linear/simd.hpp"
+#include "kernels/vector_loop.hpp"
 #include "octet/try.hpp"
 #include "schema/core/int4.hpp"
 
@@ -42,9 +42,9 @@ Result<Numerics> numerics_of(const NodeDesc& n, Slots slots, int64_t channels, i
   const TensorDesc &x = n.in[slots.x], &w = n.in[slots.w], &y = n.out[0];
   if (w.quant.is_blockwise()) return Status::unsupported(fmt::format("'{}' is quantized in blocks", w.name));
   // Each has entries in tables, and weights without taps can name any number of them.
-  constexpr int64_t kMostChannels = 1 << 24;
-  if (channels > kMostChannels)
-    return Status::exhausted(fmt::format("{} output channels; at most {}", channels, kMostChannels));
+  constexpr int64_t kMaxChannels = 1 << 24;
+  if (channels > kMaxChannels)
+    return Status::exhausted(fmt::format("{} output channels; at most {}", channels, kMaxChannels));
   Numerics num;
   num.act = act;
   num.int4_weights = w.dtype == DType::int4;

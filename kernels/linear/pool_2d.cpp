@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <limits>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "octet/try.hpp"
 
@@ -102,7 +103,8 @@ OpSpec make_spec(OpKind kind, Traits traits) {
   s.traits = Trait::channelwise | Trait::homogeneous | Trait::windowed | Trait::takes_clamp | traits;
   s.infer = infer;
   s.reference = {"reference", create_reference};
-  s.fast = {{"xnnpack", create_xnnpack}, {"octet", create_octet}};
+  s.fast = {{"xnnpack", create_xnnpack, cost::per_element<500>},
+            {"window-rows", create_window_rows, cost::per_element<700>}};
   s.quant = QuantRule::of({activation()}, {same_as_input(0)});
   s.version_int8 = 2;
   s.version_int16 = 3;
@@ -171,7 +173,7 @@ const OpSpec& spec_MAX_POOL_2D() {
 const OpSpec& spec_L2_POOL_2D() {
   static const OpSpec spec = [] {
     OpSpec s = pool::make_spec(OpKind::L2_POOL_2D, Trait::nonnegative);
-    s.fast = {{"octet", pool::create_octet}};
+    s.fast = {{"window-rows", pool::create_window_rows, cost::per_element<700>}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.version_int8 = s.version_int16 = 1;
     s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";

@@ -39,29 +39,7 @@ inline Span clip(int64_t out, int64_t stride, int64_t pad, int64_t filter, int64
   return {std::max<int64_t>(first, 0), std::min(first + filter, extent)};
 }
 
-// A row of averages of bytes, kAverageLanes channels: (sum - shift) * ratio / divisor. Tap t of pixel p is at
-// base + p * step + offsets[t]; sums of up to kMaxTaps taps fit in 16 bits.
-inline constexpr int64_t kAverageLanes = 16, kMaxTaps = 128;
-struct AverageRow {
-  const std::byte* base;
-  ptrdiff_t step;
-  const ptrdiff_t* offsets;
-  int64_t taps, pixels;
-  int32_t shift;         // zero point times taps
-  float ratio, divisor;  // s_x / s_y and the number of taps
-  float lo, hi;          // bounds of the output minus its zero point
-  int32_t zero;
-  std::byte* out;
-  ptrdiff_t out_step;
-  int64_t width;  // channels to store
-};
-struct AverageKernels {
-  void (*s8)(const AverageRow&);
-  void (*u8)(const AverageRow&);
-};
-const AverageKernels& average_kernels();
-
-KernelResult create_octet(const NodeDesc& n, ThreadPool&);
+KernelResult create_window_rows(const NodeDesc& n, ThreadPool&);
 KernelResult create_xnnpack(const NodeDesc& n, ThreadPool&);
 
 }  // namespace octet::pool

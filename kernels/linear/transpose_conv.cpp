@@ -1,8 +1,10 @@
+// TRANSPOSE_CONV.
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
-#include "kernels/linear/convolution.hpp"
-#include "kernels/linear/wide.hpp"
+#include "kernels/linear/conv_int16.hpp"
+#include "kernels/linear/convolution_op.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "octet/try.hpp"
 
@@ -12,7 +14,7 @@ namespace {
 constexpr linear::Slots kSlots{.x = 2, .w = 1, .bias = 3};
 
 // Inputs: shape of the output, weights [output channels, height, width, input channels], input NHWC,
-// optional bias. The operator is the gradient of a convolution_transpose_conv from the output's shape to the
+// optional bias. The operator is the gradient of a convolution from the output's shape to the
 // input's, which also defines its padding.
 Result<linear::Geometry> geometry(const NodeDesc& n, const Shape& y) {
   const Shape &w = n.in[1].shape, &x = n.in[2].shape;
@@ -44,10 +46,14 @@ Result<linear::Geometry> geometry(const NodeDesc& n, const Shape& y) {
   return g;
 }
 
+Result<linear::Geometry> geometry_transpose_conv(const NodeDesc& n) {
+  return geometry(n, n.out[0].shape);
+}
+
 Result<linear::Convolution> convolution_transpose_conv(const NodeDesc& n) {
   linear::Convolution c;
   c.slots = kSlots;
-  OCTET_ASSIGN(c.g, geometry(n, n.out[0].shape));
+  OCTET_ASSIGN(c.g, geometry_transpose_conv(n));
   OCTET_ASSIGN(c.num, linear::numerics_of(n, kSlots, c.g.out_channels, 0, n.attr<TransposeConvAttrs>().act));
   c.num.asymmetric = true;
   return c;
@@ -55,37 +61,10 @@ Result<linear::Convolution> convolution_transpose_conv(const NodeDesc& n) {
 
 Result<InferredShapes> infer_transpose_conv(const NodeDesc& n) {
   if (!n.in[0].is_known()) return InferredShapes::later();
-  OCTET_ASSIGN(const auto extents, integers_of(n.in[0]));
-  if (extents.size() != 4) return Status::corrupt(fmt::format("an output of {} axes", extents.size()));
-  Shape y;
-  for (int64_t e : extents) {
-    if (e < 0 || e > INT32_MAX) return Status::corrupt(fmt::format("an output extent of {}", e));
-    y.push_back(static_cast<int32_t>(e));
-  }
+  OCTET_ASSIGN(const Shape y, linear::given_shape(n.in[0], 4));
   OCTET_ASSIGN(const linear::Geometry g, geometry(n, y));
-  if (const TensorDesc* b = n.optional_input(3); b != nullptr && b->elements() != g.out_channels)
-    return Status::corrupt(fmt::format("{} biases for {} output channels", b->elements(), g.out_channels));
+  OCTET_TRY(linear::check_bias(n, 3, g.out_channels));
   return one(y);
-}
-
-KernelResult create_reference_transpose_conv(const NodeDesc& n, ThreadPool&) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_transpose_conv(n));
-  return linear::reference_convolution(n, c);
-}
-
-KernelResult create_xnnpack_transpose_conv(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_transpose_conv(n));
-  return xnn::transposed_convolution(n, c, pool);
-}
-
-KernelResult create_wide_transpose_conv(const NodeDesc& n, ThreadPool& pool) {
-  OCTET_ASSIGN(const linear::Convolution c, convolution_transpose_conv(n));
-  return linear::wide_convolution(n, c, pool);
-}
-
-int64_t macs_transpose_conv(const NodeDesc& n) {
-  const auto g = geometry(n, n.out[0].shape);
-  return g.ok() ? g->macs() : 0;
 }
 
 }  // namespace
@@ -98,10 +77,11 @@ const OpSpec& spec_TRANSPOSE_CONV() {
       .inputs = {3, 4},
       .outputs = {1, 1},
       .infer = infer_transpose_conv,
-      .reference = {"reference", create_reference_transpose_conv},
-      .fast = {{"xnnpack", create_xnnpack_transpose_conv}, {"octet", create_wide_transpose_conv}},
+      .reference = {"reference", linear::from_convolution<linear::reference_convolution>},
+      .fast = {{"xnnpack", linear::from_convolution<xnn::transposed_convolution>, cost::per_mac<10>},
+               {"int16-gemm", linear::from_convolution<linear::convolution_int16>, cost::per_mac<20>}},
       .quant = QuantRule::of({keep(), weights_per_channel(0), activation(), bias_of(2, 1)}, {activation()}),
-      .macs = macs_transpose_conv,
+      .macs = linear::macs_of<geometry_transpose_conv>,
       .convolution = convolution_transpose_conv,
       .version_int8 = 3,
       .version_int16 = 3,

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/indices.hpp"
 #include "kernels/movement/rearrange.hpp"
@@ -237,7 +238,7 @@ const OpSpec& spec_FILL() {
       .inputs = {2, 2},
       .infer = infer_fill,
       .reference = {"reference", create_moved_reference<describe_fill, 1>},
-      .fast = {{"octet", create_moved<describe_fill, 1>}},
+      .fast = {{"copy-runs", create_moved<describe_fill, 1>, cost::per_element<50>}},
       .quant = QuantRule::of({keep(), activation()}, {same_as_input(1)}),
       .version_int8 = 3,
       .version_int16 = 3,
@@ -286,7 +287,7 @@ const OpSpec& spec_REVERSE_V2() {
       .inputs = {2, 2},
       .infer = infer_reverse,
       .reference = {"reference", create_reverse<false>},
-      .fast = {{"octet", create_reverse<true>}},
+      .fast = {{"copy-runs", create_reverse<true>, cost::per_element<150>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 3,
   };

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/movement/scalar.hpp"
@@ -155,7 +156,7 @@ const OpSpec& spec_PAD() {
       .inputs = {2, 2},
       .infer = infer_pad,
       .reference = {"reference", create_moved_reference<describe_pad>},
-      .fast = {{"octet", create_moved<describe_pad>}},
+      .fast = {{"copy-runs", create_moved<describe_pad>, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 3,
@@ -170,7 +171,7 @@ const OpSpec& spec_PADV2() {
       .inputs = {3, 3},
       .infer = infer_pad,
       .reference = {"reference", create_padv2_reference},
-      .fast = {{"octet", create_padv2}},
+      .fast = {{"copy-runs", create_padv2, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep(), same_as_input(0)}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 3,
@@ -186,7 +187,7 @@ const OpSpec& spec_MIRROR_PAD() {
       .inputs = {2, 2},
       .infer = infer_mirror,
       .reference = {"reference", create_moved_reference<describe_mirror>},
-      .fast = {{"octet", create_moved<describe_mirror>}},
+      .fast = {{"copy-runs", create_moved<describe_mirror>, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 3,

@@ -282,10 +282,11 @@ void FastRearrangement::run(const void* source, void* destination, ThreadPool& p
 }
 
 Status fits_tables(const Shape& out) {
-  constexpr int32_t kMost = 1 << 24;
+  constexpr int32_t kMaxExtent = 1 << 24;
   for (const int32_t d : out.dims())
-    if (d > kMost)
-      return Status::exhausted(fmt::format("an axis of {} in {}; at most {}", d, out.to_string(), kMost));
+    if (d > kMaxExtent)
+      return Status::exhausted(
+          fmt::format("an axis of {} in {}; at most {}", d, out.to_string(), kMaxExtent));
   return {};
 }
 

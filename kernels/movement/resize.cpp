@@ -9,6 +9,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/quant_math.hpp"
@@ -68,10 +69,10 @@ std::vector<ResizeTap> resize_taps(int32_t in, int32_t out, const ResizeAttrs& a
 }
 
 Status resize_tables_fit(const Shape& out) {
-  constexpr int32_t kMostRows = 1 << 20;
-  if (out[1] > kMostRows || out[2] > kMostRows)
+  constexpr int32_t kMaxRows = 1 << 20;
+  if (out[1] > kMaxRows || out[2] > kMaxRows)
     return Status::exhausted(
-        fmt::format("an image of {} x {} pixels; at most {} on a side", out[1], out[2], kMostRows));
+        fmt::format("an image of {} x {} pixels; at most {} on a side", out[1], out[2], kMaxRows));
   return {};
 }
 
@@ -165,7 +166,8 @@ const OpSpec& spec_RESIZE_BILINEAR() {
       .inputs = {2, 2},
       .infer = infer_bilinear,
       .reference = {"reference", create_bilinear},
-      .fast = {{"xnnpack", create_resize_bilinear_xnnpack}, {"octet", create_resize_bilinear_octet}},
+      .fast = {{"xnnpack", create_resize_bilinear_xnnpack, cost::per_element<200>},
+               {"line-blend", create_resize_bilinear_lines, cost::per_element<400>}},
       .quant = QuantRule::mixing({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,
@@ -181,7 +183,7 @@ const OpSpec& spec_RESIZE_NEAREST_NEIGHBOR() {
       .inputs = {2, 2},
       .infer = infer_resize,
       .reference = {"reference", create_moved_reference<describe_nearest>},
-      .fast = {{"octet", create_moved<describe_nearest>}},
+      .fast = {{"copy-runs", create_moved<describe_nearest>, cost::per_element<150>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,

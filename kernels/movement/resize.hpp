@@ -10,7 +10,7 @@ namespace octet {
 // Inferred output, checks included.
 Result<InferredShapes> infer_resize(const NodeDesc& n);
 KernelResult create_resize_bilinear_xnnpack(const NodeDesc& n, ThreadPool& pool);
-KernelResult create_resize_bilinear_octet(const NodeDesc& n, ThreadPool& pool);
+KernelResult create_resize_bilinear_lines(const NodeDesc& n, ThreadPool& pool);
 
 // Where a row or column of the output lies between two of the input.
 struct ResizeTap {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "octet/try.hpp"
@@ -262,7 +263,7 @@ const OpSpec& spec_SLICE() {
       .inputs = {3, 3},
       .infer = infer_slice,
       .reference = {"reference", create_slice_reference},
-      .fast = {{"octet", create_slice}},
+      .fast = {{"copy-runs", create_slice, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {same_as_input(0)}),
       .sharing = Sharing::slices,
       .slice_of = slice_of<slice_box>,
@@ -280,7 +281,7 @@ const OpSpec& spec_STRIDED_SLICE() {
       .inputs = {4, 4},
       .infer = infer_strided,
       .reference = {"reference", create_moved_reference<describe<strided_box>>},
-      .fast = {{"octet", create_moved<describe<strided_box>>}},
+      .fast = {{"copy-runs", create_moved<describe<strided_box>>, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep(), keep(), keep()}, {same_as_input(0)}),
       .sharing = Sharing::slices,
       .slice_of = slice_of<strided_box>,

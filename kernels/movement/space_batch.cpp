@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "kernels/movement/scalar.hpp"
@@ -180,7 +181,7 @@ const OpSpec& spec_BATCH_TO_SPACE_ND() {
       .inputs = {3, 3},
       .infer = infer_batch_to_space,
       .reference = {"reference", create_moved_reference<describe_batch_to_space>},
-      .fast = {{"octet", create_moved<describe_batch_to_space>}},
+      .fast = {{"copy-runs", create_moved<describe_batch_to_space>, cost::per_element<150>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,

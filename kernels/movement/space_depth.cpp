@@ -2,6 +2,7 @@
 // of the deep form the block's row comes first, then its column, then the channel ("DCR").
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "octet/try.hpp"
@@ -77,16 +78,18 @@ OpSpec block_spec(OpKind kind, InferFn infer, Implementation reference, Implemen
 }  // namespace
 
 const OpSpec& spec_DEPTH_TO_SPACE() {
-  static const OpSpec spec = block_spec(OpKind::DEPTH_TO_SPACE, infer_depth_to_space,
-                                        {"reference", create_moved_reference<describe_depth_to_space>},
-                                        {"octet", create_moved<describe_depth_to_space>});
+  static const OpSpec spec =
+      block_spec(OpKind::DEPTH_TO_SPACE, infer_depth_to_space,
+                 {"reference", create_moved_reference<describe_depth_to_space>},
+                 {"copy-runs", create_moved<describe_depth_to_space>, cost::per_element<150>});
   return spec;
 }
 
 const OpSpec& spec_SPACE_TO_DEPTH() {
-  static const OpSpec spec = block_spec(OpKind::SPACE_TO_DEPTH, infer_space_to_depth,
-                                        {"reference", create_moved_reference<describe_space_to_depth>},
-                                        {"octet", create_moved<describe_space_to_depth>});
+  static const OpSpec spec =
+      block_spec(OpKind::SPACE_TO_DEPTH, infer_space_to_depth,
+                 {"reference", create_moved_reference<describe_space_to_depth>},
+                 {"copy-runs", create_moved<describe_space_to_depth>, cost::per_element<150>});
   return spec;
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "octet/try.hpp"
@@ -124,7 +125,7 @@ const OpSpec& spec_TILE() {
       .inputs = {2, 2},
       .infer = infer_tile,
       .reference = {"reference", create_moved_reference<describe_tile>},
-      .fast = {{"octet", create_moved<describe_tile>}},
+      .fast = {{"copy-runs", create_moved<describe_tile>, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 3,
   };
@@ -138,7 +139,7 @@ const OpSpec& spec_BROADCAST_TO() {
       .inputs = {2, 2},
       .infer = infer_broadcast_to,
       .reference = {"reference", create_moved_reference<describe_broadcast_to>},
-      .fast = {{"octet", create_moved<describe_broadcast_to>}},
+      .fast = {{"copy-runs", create_moved<describe_broadcast_to>, cost::per_element<100>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_float = 2,
       .version_int8 = 3,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/movement/rearrange.hpp"
 #include "octet/try.hpp"
@@ -58,7 +59,8 @@ const OpSpec& spec_TRANSPOSE() {
       .inputs = {2, 2},
       .infer = infer_transpose,
       .reference = {"reference", create_moved_reference<describe>},
-      .fast = {{"xnnpack", create_transpose_xnnpack}, {"octet", create_moved<describe>}},
+      .fast = {{"xnnpack", create_transpose_xnnpack, cost::per_element<150>},
+               {"copy-runs", create_moved<describe>, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 5,

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/recurrent/matvec.hpp"
 #include "octet/try.hpp"
@@ -82,7 +83,7 @@ double sigmoid(double x) {
 }
 
 // Products of one step: `wx` and `uh` with 3 * units numbers each.
-template <bool wide>
+template <bool in_double>
 void multiply(const Cell& c, const Weights& k, const RunArgs& args, const float* x, const float* h,
               std::vector<double>& wx, std::vector<double>& uh) {
   const float* w_bias = static_cast<const float*>(args.in[kWBias]);
@@ -90,13 +91,13 @@ void multiply(const Cell& c, const Weights& k, const RunArgs& args, const float*
   args.pool.for_range(wx.size(), grain_of_rows(c.n + c.units), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const auto row = static_cast<int64_t>(i);
-      wx[i] = k.w.dot(args, row, x, wide) + (k.w_bias ? static_cast<double>(w_bias[i]) : 0);
-      uh[i] = k.u.dot(args, row, h, wide) + (k.u_bias ? static_cast<double>(u_bias[i]) : 0);
+      wx[i] = k.w.dot(args, row, x, in_double) + (k.w_bias ? static_cast<double>(w_bias[i]) : 0);
+      uh[i] = k.u.dot(args, row, h, in_double) + (k.u_bias ? static_cast<double>(u_bias[i]) : 0);
     }
   });
 }
 
-template <bool wide>
+template <bool in_double>
 KernelResult create_gru(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Cell c, cell_of(n));
   Weights k{.w_bias = n.has_input(kWBias), .u_bias = n.has_input(kUBias)};
@@ -115,7 +116,7 @@ KernelResult create_gru(const NodeDesc& n, ThreadPool&) {
     std::copy(state, state + units, h);
     std::vector<double> wx(3 * units), uh(3 * units);
     for (int64_t t = 0; t < c.steps; ++t) {
-      multiply<wide>(c, k, args, x + t * c.n, h, wx, uh);
+      multiply<in_double>(c, k, args, x + t * c.n, h, wx, uh);
       for (size_t j = 0; j < units; ++j) {
         const double z = sigmoid(wx[j] + uh[j]), r = sigmoid(wx[units + j] + uh[units + j]);
         const double candidate = std::tanh(wx[2 * units + j] + r * uh[2 * units + j]);
@@ -139,7 +140,7 @@ const OpSpec& spec_GRU() {
       .inputs = {1, 6},  // two of the six may be absent
       .infer = infer_gru,
       .reference = {"reference", create_gru<true>},
-      .fast = {{"octet", create_gru<false>}},
+      .fast = {{"float-sums", create_gru<false>, cost::per_mac<100>}},
       .quant = QuantRule::none("has no int8 form in the circle format"),
       .macs = macs_gru,
       .notes = "only in .circle; one sequence, last state; float, and int8 weights with float activations",

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/recurrent/lstm_basic.hpp"
 #include "kernels/recurrent/matvec.hpp"
@@ -210,7 +211,7 @@ Result<InferredShapes> infer_bidirectional(const NodeDesc& n) {
   return infer_full(n);
 }
 
-template <bool wide>
+template <bool in_double>
 KernelResult create_lstm(const NodeDesc& n, ThreadPool& pool) {
   if (n.kind == OpKind::LSTM && n.attr<LstmAttrs>().basic_kernel) return create_basic_lstm(n, pool);
   OCTET_ASSIGN(const auto passes, passes_of(n));
@@ -221,12 +222,12 @@ KernelResult create_lstm(const NodeDesc& n, ThreadPool& pool) {
       return Status::corrupt(
           fmt::format("input is {}, output {}", name_of(x.dtype), name_of(n.out[p.output].dtype)));
     const bool is_float = x.dtype == DType::float32;
-    if (!is_float && !wide) return Status::declined("integer LSTMs have one kernel");
+    if (!is_float && !in_double) return Status::declined("integer LSTMs have one kernel");
     for (int state : {p.hidden, p.cell})
       if (is_float && n.in[static_cast<size_t>(state)].dtype != DType::float32)
         return Status::unsupported("a float LSTM with an integer state");
     if (is_float) {
-      OCTET_ASSIGN(PassFn f, make_float_pass(n, p, wide));
+      OCTET_ASSIGN(PassFn f, make_float_pass(n, p, in_double));
       run.push_back(std::move(f));
     } else {
       OCTET_ASSIGN(PassFn f, make_integer_pass(n, p));
@@ -306,7 +307,7 @@ OpSpec lstm_spec(OpKind kind, Arity inputs, Arity outputs, InferFn infer, std::v
           .outputs = outputs,
           .infer = infer,
           .reference = {"reference", create_lstm<true>},
-          .fast = {{"octet", create_lstm<false>}},
+          .fast = {{"float-sums", create_lstm<false>, cost::per_mac<100>}},
           .quant = integer_rule(false, false),
           .variants = integer_variants(),
           .inner = {"input gate", "forget gate", "cell gate", "output gate", "hidden", "cell"},

@@ -42,7 +42,6 @@ struct LstmPass {
 
   bool has_input_gate() const { return input_weights[kInputGate] >= 0; }
   bool has_norm() const { return norm[kForgetGate] >= 0; }
-  bool has_peephole() const { return peephole[kOutputGate] >= 0; }
   // Row of step `t` of sequence `b` in the input and the output.
   int64_t row(int64_t t, int64_t b) const { return time_major ? t * batch + b : b * steps + t; }
 };
@@ -53,8 +52,8 @@ Status check_pass(const NodeDesc& n, LstmPass& p);
 using PassFn = std::function<Status(const RunArgs&)>;
 
 // Float activations; weights float, or int8 that are multiplied as they are and scaled after (hybrid).
-// `wide` accumulates in double: the reference.
-Result<PassFn> make_float_pass(const NodeDesc& n, const LstmPass& p, bool wide);
+// `in_double` accumulates in double: the reference.
+Result<PassFn> make_float_pass(const NodeDesc& n, const LstmPass& p, bool in_double);
 // The integer scheme of the TFLite specification: int8 (or int16) activations, int8 weights, int16 cell.
 Result<PassFn> make_integer_pass(const NodeDesc& n, const LstmPass& p);
 

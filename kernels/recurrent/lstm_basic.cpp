@@ -54,7 +54,7 @@ KernelResult create_basic_lstm(const NodeDesc& n, ThreadPool&) {
       std::copy_n(in(kBasicPrevious) + b * k, k, joined + inputs);
       args.pool.for_range(static_cast<size_t>(4 * k), grain_of_rows(width), [&](size_t begin, size_t end) {
         for (auto j = static_cast<int64_t>(begin); j < static_cast<int64_t>(end); ++j)
-          z[j] = static_cast<float>(dot_wide(in(kBasicWeights) + j * width, joined, width) +
+          z[j] = static_cast<float>(dot_in_double(in(kBasicWeights) + j * width, joined, width) +
                                     static_cast<double>(in(kBasicBias)[j]));
       });
       for (int64_t j = 0; j < k; ++j) {

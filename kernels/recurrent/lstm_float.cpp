@@ -1,3 +1,4 @@
+// The float LSTM, also with int8 weights: one pass over a sequence.
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +19,7 @@ constexpr double kNormEpsilon = 1e-8;
 
 class FloatPass {
  public:
-  FloatPass(LstmPass p, bool wide) : p_(std::move(p)), wide_(wide) {}
+  FloatPass(LstmPass p, bool in_double) : p_(std::move(p)), in_double_(in_double) {}
 
   Status prepare(const NodeDesc& n) {
     for (size_t g = 0; g < 4; ++g) {
@@ -58,8 +59,9 @@ class FloatPass {
       for (auto j = static_cast<int64_t>(begin); j < static_cast<int64_t>(end); ++j)
         for (size_t g = 0; g < 4; ++g) {
           if (!gate_exists(g)) continue;
-          double sum = w_[g].dot(args, j, x, wide_) + r_[g].dot(args, j, p_.diagonal ? h + j : h, wide_);
-          if (a_[g]) sum += a_[g].dot(args, j, aux, wide_);
+          double sum =
+              w_[g].dot(args, j, x, in_double_) + r_[g].dot(args, j, p_.diagonal ? h + j : h, in_double_);
+          if (a_[g]) sum += a_[g].dot(args, j, aux, in_double_);
           z(g)[j] = sum;
         }
     };
@@ -79,7 +81,7 @@ class FloatPass {
     const float* bias = p_.bias[g] >= 0 ? data(args, p_.bias[g]) : nullptr;
     if (peephole_[g])
       for (int64_t j = 0; j < p_.m; ++j)
-        v[j] += peephole_[g].dot(args, j, c + j, wide_);
+        v[j] += peephole_[g].dot(args, j, c + j, in_double_);
     if (p_.has_norm()) {
       see(args, g, v);
       double mean = 0, square = 0;
@@ -133,7 +135,7 @@ class FloatPass {
       see(args, kInnerHidden, hidden_.data());
       args.pool.for_range(static_cast<size_t>(p_.k), grain_of_rows(p_.m), [&](size_t begin, size_t end) {
         for (auto j = static_cast<int64_t>(begin); j < static_cast<int64_t>(end); ++j) {
-          double v = projection_.dot(args, j, hidden_.data(), wide_);
+          double v = projection_.dot(args, j, hidden_.data(), in_double_);
           if (p_.projection_bias >= 0) v += static_cast<double>(data(args, p_.projection_bias)[j]);
           const auto clip = static_cast<double>(p_.projection_clip);
           h[j] = static_cast<float>(clip > 0 ? std::clamp(v, -clip, clip) : v);
@@ -144,7 +146,7 @@ class FloatPass {
   }
 
   LstmPass p_;
-  bool wide_;
+  bool in_double_;
   std::array<Rows, 4> w_, a_, r_, peephole_;
   Rows projection_;
   std::vector<double> z_;
@@ -154,8 +156,8 @@ class FloatPass {
 
 }  // namespace
 
-Result<PassFn> make_float_pass(const NodeDesc& n, const LstmPass& p, bool wide) {
-  FloatPass pass(p, wide);
+Result<PassFn> make_float_pass(const NodeDesc& n, const LstmPass& p, bool in_double) {
+  FloatPass pass(p, in_double);
   OCTET_TRY(pass.prepare(n));
   return PassFn([pass = std::move(pass)](const RunArgs& args) mutable { return pass.run(args); });
 }

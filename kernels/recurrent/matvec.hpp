@@ -28,7 +28,7 @@ float dot_lanes(const W* w, const float* x, int64_t n) {
 }
 
 template <class W>
-double dot_wide(const W* w, const float* x, int64_t n) {
+double dot_in_double(const W* w, const float* x, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; ++i)
     sum += static_cast<double>(w[i]) * static_cast<double>(x[i]);
@@ -43,15 +43,16 @@ struct Rows {
   int64_t columns = 0;
 
   explicit operator bool() const { return input >= 0; }
-  double dot(const RunArgs& args, int64_t row, const float* x, bool wide) const {
+  double dot(const RunArgs& args, int64_t row, const float* x, bool in_double) const {
     const size_t i = static_cast<size_t>(input);
     if (type == DType::int8) {
       const int8_t* w = static_cast<const int8_t*>(args.in[i]) + row * columns;
-      const double sum = wide ? dot_wide(w, x, columns) : static_cast<double>(dot_lanes(w, x, columns));
+      const double sum =
+          in_double ? dot_in_double(w, x, columns) : static_cast<double>(dot_lanes(w, x, columns));
       return sum * static_cast<double>(quant.at(static_cast<size_t>(row)).scale);
     }
     const float* w = static_cast<const float*>(args.in[i]) + row * columns;
-    return wide ? dot_wide(w, x, columns) : static_cast<double>(dot_lanes(w, x, columns));
+    return in_double ? dot_in_double(w, x, columns) : static_cast<double>(dot_lanes(w, x, columns));
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/recurrent/matvec.hpp"
@@ -107,7 +108,7 @@ struct RnnWeights {
   Rows w, r, a;
 };
 
-template <bool wide>
+template <bool in_double>
 void step(const RnnPass& p, const RnnWeights& k, const RunArgs& args, int64_t t, int64_t b,
           std::vector<float>& next) {
   const int64_t row = p.row(t, b);
@@ -119,8 +120,9 @@ void step(const RnnPass& p, const RnnWeights& k, const RunArgs& args, int64_t t,
   args.pool.for_range(
       static_cast<size_t>(p.units), grain_of_rows(p.n + p.n_aux + p.units), [&](size_t begin, size_t end) {
         for (auto j = static_cast<int64_t>(begin); j < static_cast<int64_t>(end); ++j) {
-          double z = static_cast<double>(bias[j]) + k.w.dot(args, j, x, wide) + k.r.dot(args, j, h, wide);
-          if (k.a) z += k.a.dot(args, j, aux, wide);
+          double z =
+              static_cast<double>(bias[j]) + k.w.dot(args, j, x, in_double) + k.r.dot(args, j, h, in_double);
+          if (k.a) z += k.a.dot(args, j, aux, in_double);
           next[static_cast<size_t>(j)] = apply(p.act, static_cast<float>(z));
         }
       });
@@ -129,7 +131,7 @@ void step(const RnnPass& p, const RnnWeights& k, const RunArgs& args, int64_t t,
             static_cast<float*>(args.out[p.output]) + row * p.row_stride + p.row_offset);
 }
 
-template <bool wide>
+template <bool in_double>
 KernelResult create_rnn(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(auto passes, passes_of_rnn(n));
   std::vector<RnnWeights> weights;
@@ -151,7 +153,7 @@ KernelResult create_rnn(const NodeDesc& n, ThreadPool&) {
           std::vector<float> next(static_cast<size_t>(p.units));
           for (int64_t s = 0; s < p.steps; ++s)
             for (int64_t b = 0; b < p.batch; ++b)
-              step<wide>(p, weights[d], args, p.backwards ? p.steps - 1 - s : s, b, next);
+              step<in_double>(p, weights[d], args, p.backwards ? p.steps - 1 - s : s, b, next);
         }
         return {};
       });
@@ -173,7 +175,7 @@ OpSpec rnn_spec(OpKind kind, Arity inputs, Arity outputs, std::vector<size_t> st
       .outputs = outputs,
       .infer = infer_rnn,
       .reference = {"reference", create_rnn<true>},
-      .fast = {{"octet", create_rnn<false>}},
+      .fast = {{"float-sums", create_rnn<false>, cost::per_mac<100>}},
       .quant = QuantRule::none("has no int8 form in the TFLite specification; constant float weights and at "
                                "most 32 steps can be unrolled"),
       .macs = macs_rnn,

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "kernels/cost.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
 #include "kernels/recurrent/matvec.hpp"
@@ -46,7 +47,7 @@ Result<InferredShapes> infer_svdf(const NodeDesc& n) {
   return one({static_cast<int32_t>(s.batch), static_cast<int32_t>(s.units)});
 }
 
-template <bool wide>
+template <bool in_double>
 KernelResult create_float(const NodeDesc& n, const Sizes& s) {
   OCTET_ASSIGN(const Rows feature, rows_of(n, kSvdfFeature, s.n));
   OCTET_ASSIGN(const Rows time, rows_of(n, kSvdfTime, s.memory));
@@ -69,8 +70,8 @@ KernelResult create_float(const NodeDesc& n, const Sizes& s) {
                   for (int64_t f = u * s.rank; f < (u + 1) * s.rank; ++f) {
                     float* memory = past + f * s.memory;
                     std::memmove(memory, memory + 1, static_cast<size_t>(s.memory - 1) * sizeof(float));
-                    memory[s.memory - 1] = static_cast<float>(feature.dot(args, f, x, wide));
-                    sum += time.dot(args, f, memory, wide);
+                    memory[s.memory - 1] = static_cast<float>(feature.dot(args, f, x, in_double));
+                    sum += time.dot(args, f, memory, in_double);
                   }
                   y[u] = apply(act, static_cast<float>(sum));
                 }
@@ -146,11 +147,11 @@ KernelResult create_integer(const NodeDesc& n, const Sizes& s) {
   });
 }
 
-template <bool wide>
+template <bool in_double>
 KernelResult create_svdf(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Sizes s, sizes_of(n));
-  if (n.in[kSvdfX].dtype == DType::float32) return create_float<wide>(n, s);
-  if (!wide) return Status::declined("integer SVDFs have one kernel");
+  if (n.in[kSvdfX].dtype == DType::float32) return create_float<in_double>(n, s);
+  if (!in_double) return Status::declined("integer SVDFs have one kernel");
   if (n.in[kSvdfState].dtype == DType::int16) return create_integer<int16_t>(n, s);
   if (n.in[kSvdfState].dtype == DType::int8) return create_integer<int8_t>(n, s);
   return Status::unsupported(fmt::format("an SVDF with a state of {}", name_of(n.in[kSvdfState].dtype)));
@@ -178,7 +179,7 @@ const OpSpec& spec_SVDF() {
       .inputs = {1, 5},  // the bias, fourth of five, may be absent
       .infer = infer_svdf,
       .reference = {"reference", create_svdf<true>},
-      .fast = {{"octet", create_svdf<false>}},
+      .fast = {{"float-sums", create_svdf<false>, cost::per_mac<100>}},
       .quant = integer_rule(),
       .inner = {"state"},
       .macs = macs_svdf,

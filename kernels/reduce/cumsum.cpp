@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -87,7 +88,7 @@ KernelResult create_cumsum(const NodeDesc& n, ThreadPool&) {
 }
 
 // Longer rows than this may leave int32; not every CPU can turn several int64 into floats at once.
-constexpr size_t kLongestRow = size_t{1} << 22;
+constexpr size_t kMaxRow = size_t{1} << 22;
 
 // The sums of consecutive elements, block by block: adding up depends on the element before, the rest is
 // done for many at once.
@@ -126,7 +127,7 @@ std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const
     return axes.ok() && normalize_axis((*axes)[0], s.rank()) == s.rank() - 1;
   }();
   const size_t length = is_last ? static_cast<size_t>(s[-1]) : 0;
-  if (!is_last || length > kLongestRow)
+  if (!is_last || length > kMaxRow)
     return cumsum_kernel<T, int64_t>(
         n, [=](T q) OCTET_INLINE { return static_cast<int64_t>(q - zero_in); }, finish);
   const auto rows = static_cast<size_t>(s.elements(0, s.rank() - 1));
@@ -144,7 +145,7 @@ std::unique_ptr<Kernel> byte_kernel(const NodeDesc& n, const Affine& from, const
 }
 
 // The rounding of the quotient of the scales to float is less than half a step of 8 bits.
-KernelResult octet_8bit_cumsum(const NodeDesc& n, ThreadPool&) {
+KernelResult byte_cumsum(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if ((in.dtype != DType::int8 && in.dtype != DType::uint8) || in.dtype != out.dtype)
     return declined_type(in.dtype);
@@ -163,7 +164,7 @@ const OpSpec& spec_CUMSUM() {
     s.inputs = {2, 2};
     s.infer = infer_cumsum;
     s.reference = {"reference", create_cumsum};
-    s.fast = {{"octet", octet_8bit_cumsum}};
+    s.fast = {{"byte-sums", byte_cumsum, cost::per_element<500>}};
     s.quant = QuantRule::of({activation(), keep()}, {activation()});
     s.sharing = Sharing::in_place;
     s.notes = "int8 works in Octet (exact sums); TensorFlow Lite has no int8 form";

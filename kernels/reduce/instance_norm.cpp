@@ -8,6 +8,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -258,7 +259,7 @@ std::unique_ptr<Kernel> columns_kernel(Norm norm) {
   });
 }
 
-KernelResult octet_columns(const NodeDesc& n, ThreadPool&) {
+KernelResult columns(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(Norm k, norm_of(n));
   if (!k.g.channels_last) return Status::declined("channels are not the last axis");
   if (k.g.channels * k.g.batches == 0 || k.g.size == 0) return Status::declined("no elements");
@@ -279,7 +280,7 @@ const OpSpec& spec_INSTANCE_NORM() {
       .inputs = {3, 3},
       .infer = infer_instance_norm,
       .reference = {"reference", reference_instance_norm},
-      .fast = {{"octet", octet_columns}},
+      .fast = {{"columns", columns, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; three axes (N, C, D) or four (NHWC); gamma and beta stay float32 in int8",
   };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -62,7 +63,7 @@ KernelResult reference_l2_normalization(const NodeDesc& n, ThreadPool&) {
 }
 
 // 8 bits: the sum of squares is exact in integers, the rest one vectorized loop.
-KernelResult octet_8bit_l2_normalization(const NodeDesc& n, ThreadPool&) {
+KernelResult byte_l2_normalization(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype || in.dtype == DType::int16) return declined_type(out.dtype);
   if (in.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
@@ -100,7 +101,7 @@ const OpSpec& spec_L2_NORMALIZATION() {
     s.kind = OpKind::L2_NORMALIZATION;
     s.infer = infer_l2_normalization;
     s.reference = {"reference", reference_l2_normalization};
-    s.fast = {{"octet", octet_8bit_l2_normalization}};
+    s.fast = {{"byte-rows", byte_l2_normalization, cost::per_element<300>}};
     s.quant = QuantRule::of({activation()}, {fixed(1.0f / 128, 0, 1.0f / 32768)});
     s.version_int8 = 2;
     s.notes = "along the last axis; no fused activation";

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -215,7 +216,7 @@ OpSpec make(OpKind kind, Traits traits, QuantRule quant, int version_int8, int v
   s.infer = infer_reduce;
   s.reference = {"reference", reference_reduce};
   if (kind != OpKind::REDUCE_ANY && kind != OpKind::REDUCE_ALL && kind != OpKind::REDUCE_PROD)
-    s.fast = {{"octet", reduce_octet}};
+    s.fast = {{"lane-sums", reduce_lanes, cost::per_element<100>}};
   s.quant = std::move(quant);
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;

@@ -27,6 +27,6 @@ ReducePlan plan_reduction(const Shape& input, uint32_t axes);
 // Bits of the axes that the known input 1 names.
 Result<uint32_t> reduction_axes(const NodeDesc& n);
 
-KernelResult reduce_octet(const NodeDesc& n, ThreadPool& pool);  // reduce_octet.cpp
+KernelResult reduce_lanes(const NodeDesc& n, ThreadPool& pool);  // reduce_lanes.cpp
 
 }  // namespace octet

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -110,7 +111,7 @@ KernelResult reference_rms_norm(const NodeDesc& n, ThreadPool&) {
 }
 
 // Eight partial sums, which the compiler keeps in vector registers; their order is the same on every CPU.
-double wide_squares(const float* x, size_t n) {
+double squares_in_double(const float* x, size_t n) {
   constexpr size_t kLanes = 8;
   double lanes[kLanes] = {};
   size_t i = 0;
@@ -126,10 +127,10 @@ double wide_squares(const float* x, size_t n) {
   return sum + lanes[0];
 }
 
-KernelResult octet_float(RmsNorm norm) {
+KernelResult float_rms_norm(RmsNorm norm) {
   return rows_kernel<float>(std::move(norm), [](const RmsNorm& k, const float* x, float* y,
                                                 const double* gamma, const double* beta) {
-    const double factor = k.factor(wide_squares(x, k.length), false);
+    const double factor = k.factor(squares_in_double(x, k.length), false);
     element_loop(0, k.length, [=](size_t i) OCTET_INLINE {
       y[i] = static_cast<float>(static_cast<double>(x[i]) * factor * gamma[i] + beta[i]);
     });
@@ -138,7 +139,7 @@ KernelResult octet_float(RmsNorm norm) {
 
 // The same integers as squares_of(): products of 16-bit differences, summed in 32 bits as far as they fit.
 template <class T>
-int64_t narrow_squares(const T* x, size_t n, int zero) {
+int64_t squares_in_int32(const T* x, size_t n, int zero) {
   constexpr size_t kFit = 32768;
   int64_t sum = 0;
   for (size_t first = 0; first < n; first += kFit) {
@@ -154,12 +155,12 @@ int64_t narrow_squares(const T* x, size_t n, int zero) {
 }
 
 template <class T>
-KernelResult octet_8bit(RmsNorm norm) {
+KernelResult byte_rms_norm(RmsNorm norm) {
   return rows_kernel<T>(
       std::move(norm), [](const RmsNorm& k, const T* x, T* y, const double* gamma, const double* beta) {
         const int zx = k.zero, zy = static_cast<int>(k.out.zero_point);
         const double step = static_cast<double>(k.out.scale);
-        const double factor = k.factor(static_cast<double>(narrow_squares(x, k.length, zx)), true) / step;
+        const double factor = k.factor(static_cast<double>(squares_in_int32(x, k.length, zx)), true) / step;
         const auto f = static_cast<float>(factor), b = static_cast<float>(1 / step);
         const auto lo = static_cast<float>(std::numeric_limits<T>::min() - zy);
         const auto hi = static_cast<float>(std::numeric_limits<T>::max() - zy);
@@ -173,12 +174,12 @@ KernelResult octet_8bit(RmsNorm norm) {
       });
 }
 
-KernelResult octet(const NodeDesc& n, ThreadPool&) {
+KernelResult rms_norm_rows(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(RmsNorm norm, rms_norm_of(n));
   switch (n.in[0].dtype) {
-    case DType::float32: return octet_float(std::move(norm));
-    case DType::int8: return octet_8bit<int8_t>(std::move(norm));
-    case DType::uint8: return octet_8bit<uint8_t>(std::move(norm));
+    case DType::float32: return float_rms_norm(std::move(norm));
+    case DType::int8: return byte_rms_norm<int8_t>(std::move(norm));
+    case DType::uint8: return byte_rms_norm<uint8_t>(std::move(norm));
     default: return declined_type(n.in[0].dtype);
   }
 }
@@ -191,7 +192,7 @@ const OpSpec& spec_RMS_NORM() {
       .inputs = {2, 3},
       .infer = infer_rms_norm,
       .reference = {"reference", reference_rms_norm},
-      .fast = {{"octet", octet}},
+      .fast = {{"row-loop", rms_norm_rows, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; along the last axis; gamma and beta stay float32 in int8",
   };

@@ -13,6 +13,7 @@
 #include <array>
 #include <limits>
 
+#include "kernels/cost.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/infer.hpp"
 #include "kernels/quant_math.hpp"
@@ -112,7 +113,7 @@ KernelResult reference_rope(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-KernelResult octet_float(const NodeDesc& n, ThreadPool&) {
+KernelResult float_rope(const NodeDesc& n, ThreadPool&) {
   OCTET_TRY(check_types(n));
   if (n.in[0].dtype != DType::float32) return declined_type(n.in[0].dtype);
   return heads_kernel<float>(n,
@@ -144,7 +145,7 @@ std::unique_ptr<Kernel> byte_kernel_rope(const NodeDesc& n, const Affine& from, 
   });
 }
 
-KernelResult octet_8bit_rope(const NodeDesc& n, ThreadPool&) {
+KernelResult byte_rope(const NodeDesc& n, ThreadPool&) {
   OCTET_TRY(check_types(n));
   if (n.in[0].dtype != DType::int8 && n.in[0].dtype != DType::uint8) return declined_type(n.in[0].dtype);
   OCTET_ASSIGN(const Affine from, affine_of(n.in[0]));
@@ -162,7 +163,8 @@ const OpSpec& spec_ROPE() {
       .inputs = {3, 3},
       .infer = infer_rope,
       .reference = {"reference", reference_rope},
-      .fast = {{"octet", octet_float}, {"octet", octet_8bit_rope}},
+      .fast = {{"float-loop", float_rope, cost::per_element<200>},
+               {"byte-loop", byte_rope, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
       .notes = "only in .circle; mode GPT_NEOX; the tables stay float32 in int8",
   };

@@ -1,3 +1,4 @@
+// BATCH_MATMUL by XNNPACK.
 #include "kernels/linear/batch_matmul.hpp"
 
 #include "kernels/xnnpack/operator.hpp"

@@ -4,6 +4,7 @@
 #include <bit>
 #include <fmt/format.h>
 
+#include "kernels/cpu.hpp"
 #include "kernels/xnnpack/linear.hpp"
 #include "kernels/xnnpack/operator.hpp"
 #include "kernels/xnnpack/weights.hpp"
@@ -181,6 +182,10 @@ KernelResult block_product(const NodeDesc& n, const linear::BlockProduct& p, lin
     if ((bits & 0xFFFF) != 0) return Status::declined(fmt::format("scale {} is no bfloat16", a.scale));
     scales.push_back(static_cast<uint16_t>(bits >> 16));
   }
+#if defined(__x86_64__) || defined(__i386__)
+  // Its table of kernels is empty for older CPUs, and the operator is made all the same.
+  if (!cpu().has(CpuFeature::avx2)) return Status::declined("XNNPACK has no such kernel without AVX2");
+#endif
   // The operator takes unsigned nibbles with a zero point of 8.
   const auto* signed_bytes = static_cast<const uint8_t*>(w.data);
   std::vector<uint8_t> bytes(signed_bytes, signed_bytes + w.bytes());

@@ -56,9 +56,9 @@ Status declined_of(xnn_status s, std::string_view call) {
 }
 
 Status row_table_fits(int64_t taps, int64_t pixels_out) {
-  constexpr int64_t kMostRows = (int64_t{512} << 20) / static_cast<int64_t>(sizeof(void*));
+  constexpr int64_t kMaxRows = (int64_t{512} << 20) / static_cast<int64_t>(sizeof(void*));
   constexpr int64_t kTile = 64;  // more pixels than XNNPACK rounds up to
-  if (taps > 0 && pixels_out + kTile > kMostRows / taps)
+  if (taps > 0 && pixels_out + kTile > kMaxRows / taps)
     return Status::declined("XNNPACK's table of input rows would take more than 512 MB");
   return {};
 }

@@ -1,3 +1,4 @@
+// Pools by XNNPACK.
 #include "kernels/linear/pool_2d.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// RESIZE_BILINEAR by XNNPACK.
 #include "kernels/movement/resize.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// TRANSPOSE by XNNPACK, for elements of one to eight bytes.
 #include "kernels/movement/transpose.hpp"
 
 #include <fmt/format.h>

@@ -115,10 +115,16 @@ TEST_CASE("16-bit matrix product and pools") {
   for (OpKind kind : {OpKind::AVERAGE_POOL_2D, OpKind::MAX_POOL_2D}) {
     Case pool(kind, a, {in}, DType::int16, per_tensor(1e-4f));
     const auto p = pool.reference<int16_t>();
-    const double v[] = {double(image[0]), double(image[2]), double(image[8]), double(image[10])};
-    const double expect = kind == OpKind::MAX_POOL_2D ? std::max({v[0], v[1], v[2], v[3]})
-                                                      : round_even((v[0] + v[1] + v[2] + v[3]) / 4);
-    CHECK(p[0] == expect);
+    REQUIRE(p.size() == 8);
+    for (size_t i = 0; i < 8; ++i) {
+      CAPTURE(i);
+      const size_t c = i % 2, w = i / 2 % 2 * 2, h = i / 4 * 2, at = (h * 4 + w) * 2 + c;
+      const double v[] = {double(image[at]), double(image[at + 2]), double(image[at + 8]),
+                          double(image[at + 10])};
+      const double expect = kind == OpKind::MAX_POOL_2D ? std::max({v[0], v[1], v[2], v[3]})
+                                                        : round_even((v[0] + v[1] + v[2] + v[3]) / 4);
+      CHECK(p[i] == expect);
+    }
   }
 }
 

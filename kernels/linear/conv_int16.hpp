@@ -8,6 +8,6 @@ namespace octet::linear {
 
 // One group, or as many as channels (depthwise without multiplier); any window, stride, dilation, transposed
 // too. Equal to the reference bit for bit.
-KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPool& pool);
+KernelResult convolution_int16(const NodeDesc& n, const Convolution& c, ThreadPool& pool);
 
 }  // namespace octet::linear

@@ -113,7 +113,7 @@ std::unique_ptr<Kernel> fold_kernel(size_t outer, size_t reduced, size_t inner, 
 
 }  // namespace
 
-KernelResult reduce_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult reduce_lanes(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != out.dtype) return declined_type(out.dtype);
   OCTET_ASSIGN(const uint32_t axes, reduction_axes(n));

@@ -7,6 +7,6 @@
 namespace octet {
 
 // Declines where the function is not smooth enough.
-KernelResult unary_pieces(const NodeDesc& n, ThreadPool& pool);
+KernelResult unary_polynomials(const NodeDesc& n, ThreadPool& pool);
 
 }  // namespace octet

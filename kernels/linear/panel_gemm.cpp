@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "kernels/linear/batch_matmul.hpp"
-#include "kernels/linear/simd.hpp"
+#include "kernels/linear/loops.hpp"
 #include "kernels/packed.hpp"
 #include "kernels/vector_loop.hpp"
 #include "octet/try.hpp"
@@ -13,7 +13,7 @@ namespace {
 
 using linear::kLanes;
 using linear::kPanelRows;
-using linear::panel_index;
+using linear::packed_index;
 
 int64_t round_up(int64_t n, int64_t to) {
   return (n + to - 1) / to * to;
@@ -27,7 +27,7 @@ void pack_panel(const T* x, int64_t step_k, int64_t step_i, int32_t zero, int64_
   const int64_t even = round_up(depth, 2), have = std::min(width, count - first);
   if (have < width || even != depth) std::fill_n(to, even * width, int16_t{0});
   x += first * step_i;
-#if defined(__x86_64__) || defined(__i386__)
+  const int64_t together = linear::linear_loops().panels.together;
   // Two neighbours of k are one store. Both inner loops below are vectorized by the compiler.
   using Pair __attribute__((may_alias)) = uint32_t;
   auto* pairs = reinterpret_cast<Pair*>(to);
@@ -35,7 +35,8 @@ void pack_panel(const T* x, int64_t step_k, int64_t step_i, int32_t zero, int64_
     return static_cast<uint32_t>(static_cast<uint16_t>(one - zero)) |
            static_cast<uint32_t>(static_cast<uint16_t>(two - zero)) << 16;
   };
-  if (have == width && even == depth && step_i == 1) {
+  const bool whole_pairs = together == 2 && have == width && even == depth;
+  if (whole_pairs && step_i == 1) {
     row_loop(
         static_cast<size_t>(depth / 2), static_cast<size_t>(width), [=](size_t r, size_t i) OCTET_INLINE {
           const T* row = x + static_cast<int64_t>(2 * r) * step_k;
@@ -43,7 +44,7 @@ void pack_panel(const T* x, int64_t step_k, int64_t step_i, int32_t zero, int64_
         });
     return;
   }
-  if (have == width && even == depth && step_k == 1 && width % 4 == 0) {
+  if (whole_pairs && step_k == 1 && width % 4 == 0) {
     for (int64_t i = 0; i < width; i += 4) {
       const T *x0 = x + i * step_i, *x1 = x0 + step_i, *x2 = x1 + step_i, *x3 = x2 + step_i;
       Pair* at = pairs + i;
@@ -57,16 +58,15 @@ void pack_panel(const T* x, int64_t step_k, int64_t step_i, int32_t zero, int64_
     }
     return;
   }
-#endif
   // The longer run of neighbours in memory is the inner loop.
   if (step_k == 1) {
     for (int64_t i = 0; i < have; ++i)
       for (int64_t k = 0; k < depth; ++k)
-        to[panel_index(k, i, width)] = static_cast<int16_t>(x[k + i * step_i] - zero);
+        to[packed_index(k, i, width, together)] = static_cast<int16_t>(x[k + i * step_i] - zero);
   } else {
     for (int64_t k = 0; k < depth; ++k)
       for (int64_t i = 0; i < have; ++i)
-        to[panel_index(k, i, width)] = static_cast<int16_t>(x[k * step_k + i * step_i] - zero);
+        to[packed_index(k, i, width, together)] = static_cast<int16_t>(x[k * step_k + i * step_i] - zero);
   }
 }
 
@@ -75,7 +75,8 @@ class PackedProduct final : public Kernel {
  public:
   PackedProduct(const NodeDesc& node, Problem p)
       : p_(std::move(p)),
-        product_(std::is_same_v<T, int8_t> ? linear::panel_kernels().s8 : linear::panel_kernels().u8) {
+        product_(std::is_same_v<T, int8_t> ? linear::linear_loops().panels.s8
+                                           : linear::linear_loops().panels.u8) {
     depth_ = round_up(p_.k, 2);
     x_panels_ = round_up(p_.m, kPanelRows) / kPanelRows;
     y_panels_ = round_up(p_.n, kLanes) / kLanes;
@@ -171,7 +172,7 @@ class PackedProduct final : public Kernel {
 
 }  // namespace
 
-KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult create_panel_gemm(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(Problem p, problem_of(n));
   if (p.form != linear::Form::int8 && p.form != linear::Form::uint8)
     return Status::declined("only int8 and uint8");

@@ -1,11 +1,11 @@
-#include "kernels/linear/depthwise.hpp"
+#include "kernels/linear/row_depthwise.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 
-#include "kernels/linear/simd.hpp"
+#include "kernels/linear/loops.hpp"
 #include "kernels/packed.hpp"
 #include "octet/try.hpp"
 
@@ -33,17 +33,21 @@ bool neighbours_share(const Geometry& g) {
 // The taps of neighbouring output pixels lie at equal distances, so one list of offsets serves a whole run of
 // pixels. Where the window leaves the input, taps read from a row of zero points instead: the inner loop has
 // no branches. With a multiplier, every input channel is first repeated as often as it has outputs.
-class Depthwise final : public Kernel {
+class RowDepthwise final : public Kernel {
  public:
-  Depthwise(const NodeDesc& n, Convolution c) : c_(std::move(c)) {
+  RowDepthwise(const NodeDesc& n, Convolution c) : c_(std::move(c)) {
     const Geometry& g = c_.g;
     multiplier_ = g.out_channels / g.in_channels;
     element_ = c_.num.form == Form::float32 ? sizeof(float) : 1;
     is_float_ = c_.num.form == Form::float32;
-    const DepthwiseKernels& k = depthwise_kernels();
-    quads_ = k.s8_quads != nullptr && fits_bytes(n, c_);
-    const int64_t together = is_float_ ? 1 : quads_ ? 4 : 2;
-    taps_ = (g.taps() + together - 1) / together * together;
+    const DepthwiseLoops& k = linear_loops().depthwise;
+    if (is_float_)
+      loops_.row = k.f32;
+    else if (k.s8_bytes.row != nullptr && fits_bytes(n, c_))
+      loops_ = k.s8_bytes;
+    else
+      loops_ = c_.num.form == Form::int8 ? k.s8 : k.u8;
+    taps_ = (g.taps() + loops_.together - 1) / loops_.together * loops_.together;
     const int64_t channels = (g.out_channels + kLanes - 1) / kLanes * kLanes;
     // The row of pixels that stands for padding: as long as one of the input, because a run of output
     // pixels steps along it, too.
@@ -55,13 +59,8 @@ class Depthwise final : public Kernel {
       pack<int8_t>(n, channels);
     else
       pack<uint8_t>(n, channels);
-    row_ = is_float_ ? k.f32 : quads_ ? k.s8_quads : c_.num.form == Form::int8 ? k.s8 : k.u8;
-    pair_row_ = is_float_                   ? nullptr
-                : quads_                    ? k.s8_quad_pairs
-                : c_.num.form == Form::int8 ? k.s8_pairs
-                                            : k.u8_pairs;
-    if (pair_row_ == nullptr || !neighbours_share(g)) return;
-    if (quads_)
+    if (loops_.pairs == nullptr || !neighbours_share(g)) return;
+    if (loops_.bytes)
       pack_pairs<int8_t, int8_t>(n, channels);
     else if (c_.num.form == Form::int8)
       pack_pairs<int8_t, int16_t>(n, channels);
@@ -105,11 +104,11 @@ class Depthwise final : public Kernel {
       for (int64_t c = 0; c < g.out_channels; ++c) {
         const int64_t block = c / kLanes * kLanes * taps_;
         each_weight(c, [&](int64_t t, int32_t v) {
-          if (quads_)
-            reinterpret_cast<int8_t*>(to)[block + depthwise_quad_index(t, c % kLanes)] =
-                static_cast<int8_t>(v);
+          const int64_t at = block + packed_index(t, c % kLanes, kLanes, loops_.together);
+          if (loops_.bytes)
+            reinterpret_cast<int8_t*>(to)[at] = static_cast<int8_t>(v);
           else
-            reinterpret_cast<int16_t*>(to)[block + depthwise_index(t, c % kLanes)] = static_cast<int16_t>(v);
+            reinterpret_cast<int16_t*>(to)[at] = static_cast<int16_t>(v);
         });
       }
     });
@@ -120,8 +119,8 @@ class Depthwise final : public Kernel {
       const auto i = static_cast<size_t>(c);
       int64_t sum = 0;
       each_weight(c, [&](int64_t, int32_t v) { sum += v; });
-      // sum((x - zx) * w) = sum(x * w) - zx * sum(w); octet_depthwise() has checked that nothing overflows.
-      const int32_t zero = c_.num.x_zero + (quads_ ? 128 : 0);
+      // sum((x - zx) * w) = sum(x * w) - zx * sum(w); covers() has checked that nothing overflows.
+      const int32_t zero = c_.num.x_zero + (loops_.bytes ? 128 : 0);
       sums[i] = static_cast<int32_t>((bias != nullptr ? bias[i] : 0) - zero * sum);
       scale_[i] = static_cast<float>(c_.num.scale[i]);
     }
@@ -133,7 +132,7 @@ class Depthwise final : public Kernel {
   void pack_pairs(const NodeDesc& n, int64_t channels) {
     const Geometry& g = c_.g;
     const auto* w = static_cast<const T*>(n.in[c_.slots.w].data);
-    const int64_t together = quads_ ? 4 : 2;
+    const int64_t together = loops_.together;
     columns_ = (g.kernel[2] + 1 + together - 1) / together * together;
     if (g.kernel[1] * columns_ >= kMaxTaps) {
       columns_ = 0;
@@ -225,7 +224,7 @@ class Depthwise final : public Kernel {
   void fill_offsets(int64_t oh, int64_t ow, const std::byte* image, ptrdiff_t* offsets) const {
     const Geometry& g = c_.g;
     for (int64_t t = 0; t < taps_; ++t) {
-      const int64_t k = std::min(t, g.taps() - 1);  // the tap that makes the number even has zero weights
+      const int64_t k = std::min(t, g.taps() - 1);  // those that fill up the last group have zero weights
       const auto ih = g.source(1, oh, k / g.kernel[2]), iw = g.source(2, ow, k % g.kernel[2]);
       const std::byte* from = ih && iw ? image + (*ih * g.in[2] + *iw) * pixel_bytes() : zeros_.data();
       offsets[t] =
@@ -248,7 +247,7 @@ class Depthwise final : public Kernel {
           DepthwiseRow r = part(c, from, even, image, out, offsets);
           r.taps = g.kernel[1] * columns_;
           r.weights = pair_weights_.get() + static_cast<size_t>(c / kLanes) * pair_block_bytes_;
-          pair_row_(r);
+          loops_.pairs(r);
         }
         from += even;
         count -= even;
@@ -256,7 +255,7 @@ class Depthwise final : public Kernel {
       }
       fill_offsets(oh, from, image, offsets);
       for (int64_t c = 0; c < g.out_channels; c += kLanes)
-        row_(part(c, from, count, image, out, offsets));
+        loops_.row(part(c, from, count, image, out, offsets));
     };
     // Columns [left, right) have all their taps inside the input's width and make one run.
     const int64_t left = std::min(g.out[2], (g.pad_before[2] + g.stride[2] - 1) / g.stride[2]);
@@ -296,7 +295,7 @@ class Depthwise final : public Kernel {
             static_cast<float>(c_.num.bounds.hi - z), z};
   }
   size_t weight_bytes() const {
-    return is_float_ ? sizeof(float) : quads_ ? sizeof(int8_t) : sizeof(int16_t);
+    return is_float_ ? sizeof(float) : loops_.bytes ? sizeof(int8_t) : sizeof(int16_t);
   }
   int64_t pixel_bytes() const { return c_.g.out_channels * static_cast<int64_t>(element_); }
 
@@ -304,19 +303,15 @@ class Depthwise final : public Kernel {
   int64_t multiplier_ = 1, taps_ = 0;
   size_t element_ = 1;
   bool is_float_ = false;
-  bool quads_ = false;   // weights are bytes, four taps together
   int64_t columns_ = 0;  // input pixels in a row of the kernel for pairs; 0: it is not used
   size_t pair_block_bytes_ = 0;
   PackedBytes weights_, pair_weights_;
   std::vector<std::byte> zeros_, bias_;
   std::vector<float> scale_;
-  void (*row_)(const DepthwiseRow&) = nullptr;
-  void (*pair_row_)(const DepthwiseRow&) = nullptr;
+  DepthwiseLoops::Rows loops_;
 };
 
-}  // namespace
-
-Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
+Status covers(const NodeDesc& n, const Convolution& c) {
   const Numerics& num = c.num;
   if (num.form != Form::float32 && num.form != Form::int8 && num.form != Form::uint8)
     return Status::declined("only float, int8 and uint8");
@@ -327,8 +322,8 @@ Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
   if (c.g.taps() >= kMaxTaps) return Status::declined(fmt::format("{} taps", c.g.taps()));
   if (c.g.empty() || c.g.pixels_in() == 0) return Status::declined("nothing to compute");
   // A row of zeros as long as one of the input stands for padding.
-  constexpr int64_t kLongestRow = int64_t{1} << 24;
-  if (c.g.in[2] * c.g.in_channels > kLongestRow) return Status::declined("rows of over 16 million elements");
+  constexpr int64_t kMaxRow = int64_t{1} << 24;
+  if (c.g.in[2] * c.g.in_channels > kMaxRow) return Status::declined("rows of over 16 million elements");
   if (num.form != Form::float32 && num.has_bias) {
     // Partial sums must stay inside int32: at most 255 taps of 255 * 255, twice (with the zero point).
     const auto* bias = static_cast<const int32_t*>(n.in[c.slots.bias].data);
@@ -339,16 +334,18 @@ Status covers_depthwise(const NodeDesc& n, const Convolution& c) {
   return {};
 }
 
-bool has_fast_depthwise(const Convolution& c) {
-  const DepthwiseKernels& k = depthwise_kernels();
-  if (c.num.form == Form::int8 && k.s8_quads != nullptr) return true;
-  return neighbours_share(c.g) && ((c.num.form == Form::int8 && k.s8_pairs != nullptr) ||
-                                   (c.num.form == Form::uint8 && k.u8_pairs != nullptr));
+}  // namespace
+
+double row_depthwise_rate(const Geometry& g, DType activations) {
+  const DepthwiseLoops& k = linear_loops().depthwise;
+  const bool s8 = activations == DType::int8, u8 = activations == DType::uint8;
+  const bool pairs = (s8 && k.s8.pairs != nullptr) || (u8 && k.u8.pairs != nullptr);
+  return (s8 && k.s8_bytes.row != nullptr) || (pairs && neighbours_share(g)) ? 20 : 40;
 }
 
-KernelResult octet_depthwise(const NodeDesc& n, const Convolution& c) {
-  OCTET_TRY(covers_depthwise(n, c));
-  return std::unique_ptr<Kernel>(std::make_unique<Depthwise>(n, c));
+KernelResult row_depthwise(const NodeDesc& n, const Convolution& c) {
+  OCTET_TRY(covers(n, c));
+  return std::unique_ptr<Kernel>(std::make_unique<RowDepthwise>(n, c));
 }
 
 }  // namespace octet::linear

@@ -1,21 +1,52 @@
-// Products of bytes for AVX2, which has no 8-bit arithmetic that would do: sixteen at a time in 16 bits, the
-// product in 32, float only for the factor. The same bits as the portable loop.
+// AVX2, which has no 8-bit arithmetic that would do for products: sixteen at a time in 16 bits, the product
+// in 32, float only for the factor. And look-ups by shuffles.
+#if defined(__x86_64__)
 #include <algorithm>
 #include <array>
-#include <cmath>
-
-#include "kernels/elementwise/binary.hpp"
-
-#if defined(__x86_64__)
-
 #include <immintrin.h>
 
-#include "kernels/vector_loop.hpp"
+#include "kernels/elementwise/binary.hpp"
+#include "kernels/elementwise/loops.hpp"
+
+#define OCTET_ELEMENTWISE_AVX2 __attribute__((target("avx2"), always_inline))
 
 namespace octet {
 namespace {
 
-#define OCTET_AVX2 __attribute__((target("avx2"), always_inline))
+// Sixteen shuffles of sixteen bytes each by the low four bits of the index; the high four choose among them,
+// bit by bit, as in a knockout cup: a blend looks at bit 7 of each byte of its mask. Two registers at a time
+// share the loads of the table.
+[[gnu::target("avx2")]] void look_up_avx2(const uint8_t* table, const uint8_t* in, uint8_t* out, size_t n) {
+  const __m256i four_bits = _mm256_set1_epi8(15);
+  size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i + 32));
+    const __m256i lx = _mm256_and_si256(x, four_bits), ly = _mm256_and_si256(y, four_bits);
+    // Bits that cross from one byte to the next end up below bit 7.
+    const __m256i x4 = _mm256_slli_epi16(x, 3), x5 = _mm256_slli_epi16(x, 2), x6 = _mm256_add_epi8(x, x);
+    const __m256i y4 = _mm256_slli_epi16(y, 3), y5 = _mm256_slli_epi16(y, 2), y6 = _mm256_add_epi8(y, y);
+    struct Both {
+      __m256i x, y;
+    };
+    const auto row = [=](int k) OCTET_ELEMENTWISE_AVX2 {
+      const __m256i t =
+          _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table + 16 * k)));
+      return Both{_mm256_shuffle_epi8(t, lx), _mm256_shuffle_epi8(t, ly)};
+    };
+    const auto choose = [](Both a, Both b, __m256i mx, __m256i my) OCTET_ELEMENTWISE_AVX2 {
+      return Both{_mm256_blendv_epi8(a.x, b.x, mx), _mm256_blendv_epi8(a.y, b.y, my)};
+    };
+    const auto of4 = [=](int k) OCTET_ELEMENTWISE_AVX2 {
+      return choose(choose(row(k), row(k + 1), x4, y4), choose(row(k + 2), row(k + 3), x4, y4), x5, y5);
+    };
+    const Both low = choose(of4(0), of4(4), x6, y6), high = choose(of4(8), of4(12), x6, y6);
+    const Both all = choose(low, high, x, y);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), all.x);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i + 32), all.y);
+  }
+  look_up_portable(table, in + i, out + i, n - i);
+}
 
 // Eight 32-bit lanes of the low and of the high half of each 128 bits of sixteen 16-bit ones.
 struct Wide {
@@ -25,22 +56,22 @@ struct WideFloat {
   __m256 low, high;
 };
 
-OCTET_AVX2 inline Wide product(__m256i x, __m256i y) {
+OCTET_ELEMENTWISE_AVX2 inline Wide product(__m256i x, __m256i y) {
   const __m256i l = _mm256_mullo_epi16(x, y), h = _mm256_mulhi_epi16(x, y);
   return {_mm256_unpacklo_epi16(l, h), _mm256_unpackhi_epi16(l, h)};
 }
-OCTET_AVX2 inline Wide widened(__m256i x) {
+OCTET_ELEMENTWISE_AVX2 inline Wide widened(__m256i x) {
   const __m256i sign = _mm256_srai_epi16(x, 15);
   return {_mm256_unpacklo_epi16(x, sign), _mm256_unpackhi_epi16(x, sign)};
 }
-OCTET_AVX2 inline WideFloat times(const Wide& x, float factor) {
+OCTET_ELEMENTWISE_AVX2 inline WideFloat times(const Wide& x, float factor) {
   const __m256 f = _mm256_set1_ps(factor);
   return {_mm256_mul_ps(_mm256_cvtepi32_ps(x.low), f), _mm256_mul_ps(_mm256_cvtepi32_ps(x.high), f)};
 }
 
 // x and y without their zero points, sixteen of each, to multiples of the output's scale.
 template <OpKind kind>
-OCTET_AVX2 inline WideFloat result(__m256i x, __m256i y, const QuantizedParams& p) {
+OCTET_ELEMENTWISE_AVX2 inline WideFloat result(__m256i x, __m256i y, const QuantizedParams& p) {
   if constexpr (kind == OpKind::MUL) {
     return times(product(x, y), p.o);
   } else if constexpr (kind == OpKind::PRELU) {
@@ -57,7 +88,7 @@ OCTET_AVX2 inline WideFloat result(__m256i x, __m256i y, const QuantizedParams& 
 }
 
 template <class T>
-OCTET_AVX2 inline __m256i load16(const T* x, __m256i zero_point) {
+OCTET_ELEMENTWISE_AVX2 inline __m256i load16(const T* x, __m256i zero_point) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
   return _mm256_sub_epi16(std::is_signed_v<T> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes),
                           zero_point);
@@ -73,7 +104,7 @@ template <class T, OpKind kind>
   const __m256i zo = _mm256_set1_epi16(static_cast<int16_t>(p.zo));
   const __m256i lo = _mm256_set1_epi16(static_cast<int16_t>(static_cast<int>(p.lo) + p.zo));
   const __m256i hi = _mm256_set1_epi16(static_cast<int16_t>(static_cast<int>(p.hi) + p.zo));
-  const auto sixteen = [&](const T* x, const T* y) OCTET_AVX2 {
+  const auto sixteen = [&](const T* x, const T* y) OCTET_ELEMENTWISE_AVX2 {
     const WideFloat r = result<kind>(load16(x, za), load16(y, zb), p);
     const __m256i q = _mm256_packs_epi32(_mm256_cvtps_epi32(r.low), _mm256_cvtps_epi32(r.high));
     return _mm256_min_epi16(_mm256_max_epi16(_mm256_adds_epi16(q, zo), lo), hi);
@@ -96,8 +127,6 @@ template <class T, OpKind kind>
   }
 }
 
-#undef OCTET_AVX2
-
 template <class T>
 Broadcast::BlockFn block_of(OpKind kind) {
   switch (kind) {
@@ -108,28 +137,19 @@ Broadcast::BlockFn block_of(OpKind kind) {
   }
 }
 
-}  // namespace
-
-Broadcast::BlockFn byte_product_fn(OpKind kind, DType type, const QuantizedParams& p) {
-  if (loop_isa() != Isa::avx2) return nullptr;
-  // Beyond 2^31 a conversion to int32 does not saturate.
-  const double most = kind == OpKind::SQUARED_DIFFERENCE
-                          ? std::pow(255.0 * (std::fabs(p.a) + std::fabs(p.b)), 2)
-                          : 255.0 * 255.0 * std::fabs(p.o) + 255.0 * std::fabs(p.a);
-  if (!(most < 1 << 30)) return nullptr;
+Broadcast::BlockFn byte_product_avx2(OpKind kind, DType type) {
   return type == DType::int8    ? block_of<int8_t>(kind)
          : type == DType::uint8 ? block_of<uint8_t>(kind)
                                 : nullptr;
 }
 
-}  // namespace octet
+}  // namespace
 
-#else
-
-namespace octet {
-Broadcast::BlockFn byte_product_fn(OpKind, DType, const QuantizedParams&) {
-  return nullptr;
+void add_avx2(ElementwiseLoops& loops) {
+  loops.look_up = look_up_avx2;
+  loops.byte_product = byte_product_avx2;
 }
+
 }  // namespace octet
 
 #endif

@@ -1,4 +1,4 @@
-#include "kernels/elementwise/unary_pieces.hpp"
+#include "kernels/elementwise/unary_polynomials.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,7 +19,7 @@ constexpr int kBits = 7;  // of a value that say where in its piece it lies
 constexpr int kPieces = 65536 >> kBits;
 constexpr double kWidth = 1 << kBits;
 constexpr double kTolerance = 0.02;  // steps of the output
-constexpr size_t kLeast = 32;        // elements that are worth it
+constexpr size_t kMinElements = 32;  // that fitting is worth
 
 // The output in steps as ((c3 t + c2) t + c1) t + c0, t from 0 to 1 within a piece.
 struct Pieces {
@@ -63,12 +63,12 @@ std::shared_ptr<const Pieces> fit(const UnaryFunction& f, const Affine& in, cons
 
 }  // namespace
 
-KernelResult unary_pieces(const NodeDesc& n, ThreadPool&) {
+KernelResult unary_polynomials(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &in = n.in[0], &out = n.out[0];
   if (in.dtype != DType::int16 || out.dtype != DType::int16) return Status::declined("only int16");
   if (in.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
   const auto count = static_cast<size_t>(out.elements());
-  if (count < kLeast) return Status::declined("too few elements");
+  if (count < kMinElements) return Status::declined("too few elements");
   OCTET_ASSIGN(const Affine a, affine_of(in));
   OCTET_ASSIGN(const Affine b, affine_of(out));
   const auto pieces = fit(unary_function(n.kind, *n.attrs), a, b);

@@ -1,11 +1,11 @@
-#include "kernels/linear/wide.hpp"
+#include "kernels/linear/conv_int16.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <optional>
 
-#include "kernels/linear/simd.hpp"
+#include "kernels/linear/loops.hpp"
 #include "kernels/packed.hpp"
 #include "kernels/vector_loop.hpp"
 
@@ -47,9 +47,9 @@ OCTET_INLINE inline int16_t rescale(double sum, double scale, double lo, double 
 constexpr int64_t kSafeDepth = 510;
 
 // Windows become rows, kPanelRows at a time, weights panels of kLanes columns.
-class Product final : public Kernel {
+class GemmInt16 final : public Kernel {
  public:
-  Product(const NodeDesc& n, const Convolution& c, int tasks)
+  GemmInt16(const NodeDesc& n, const Convolution& c, int tasks)
       : g_(c.g),
         slots_(c.slots),
         rescale_(n, c),
@@ -107,8 +107,9 @@ class Product final : public Kernel {
   }
   void pack(const int8_t* w, int16_t* packed) const {
     std::fill_n(packed, column_panels_ * kLanes * depth_, int16_t{0});
+    const int64_t together = linear_loops().panels.together;
     each_weight(w, [&](int64_t o, int64_t k, int8_t v) {
-      packed[o / kLanes * kLanes * depth_ + panel_index(k, o % kLanes, kLanes)] = v;
+      packed[o / kLanes * kLanes * depth_ + packed_index(k, o % kLanes, kLanes, together)] = v;
     });
   }
   int64_t longest_sum(const int8_t* w) const {
@@ -179,7 +180,7 @@ class Product final : public Kernel {
       const int16_t* at[kPanelRows];
       for (int64_t i = 0; i < kPanelRows; ++i)
         at[i] = rows[i] + k;
-      panel_kernels().row_sums(at, right + k * kLanes, std::min(chunk_, depth_ - k), acc);
+      linear_loops().panels.row_sums(at, right + k * kLanes, std::min(chunk_, depth_ - k), acc);
       if (!exact)  // in double: sums of products stay far below 2^53
         element_loop(0, kPanelRows * kLanes, [=](size_t e) OCTET_INLINE {
           sums[e] = (k == 0 ? 0.0 : sums[e]) + static_cast<double>(products[e]);
@@ -211,9 +212,9 @@ class Product final : public Kernel {
 // One weight per channel and tap. Neighbouring pixels of a row are computed together when channels are few,
 // so that loops are long: what a tap reads for all of them lies side by side in the input, or is copied
 // together.
-class WideDepthwise final : public Kernel {
+class DepthwiseInt16 final : public Kernel {
  public:
-  WideDepthwise(const NodeDesc& n, const Convolution& c, int tasks)
+  DepthwiseInt16(const NodeDesc& n, const Convolution& c, int tasks)
       : g_(c.g),
         slots_(c.slots),
         pixels_(std::clamp<int64_t>(kBlock / g_.out_channels, 1, g_.out[2])),
@@ -354,7 +355,7 @@ class WideDepthwise final : public Kernel {
 
 }  // namespace
 
-KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPool& pool) {
+KernelResult convolution_int16(const NodeDesc& n, const Convolution& c, ThreadPool& pool) {
   const Numerics& num = c.num;
   if (num.form != Form::int16) return Status::declined("only int16");
   if (!n.in[c.slots.w].is_known() || num.int4_weights)
@@ -364,12 +365,12 @@ KernelResult wide_convolution(const NodeDesc& n, const Convolution& c, ThreadPoo
     return Status::declined("a zero point that is not 0");
   if (c.g.empty() || c.g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (c.g.groups == 1) {
-    return std::unique_ptr<Kernel>(std::make_unique<Product>(n, c, 4 * pool.threads()));
+    return std::unique_ptr<Kernel>(std::make_unique<GemmInt16>(n, c, 4 * pool.threads()));
   }
   if (c.g.groups != c.g.in_channels || c.g.groups != c.g.out_channels)
     return Status::declined("groups of several channels");
   if (c.g.taps() > kSafeDepth) return Status::declined(fmt::format("{} taps", c.g.taps()));
-  return std::unique_ptr<Kernel>(std::make_unique<WideDepthwise>(n, c, 4 * pool.threads()));
+  return std::unique_ptr<Kernel>(std::make_unique<DepthwiseInt16>(n, c, 4 * pool.threads()));
 }
 
 }  // namespace octet::linear

@@ -25,9 +25,6 @@ std::unique_ptr<Kernel> block_kernel(const NodeDesc& n, Broadcast::BlockFn fn, c
 
 // -------------------------------------------------------------------------------------------- quantized
 
-// Below, filling a table of all pairs costs as much as hundreds of runs.
-constexpr int64_t kWorthTable = 1024;
-
 struct Sum {  // a = s_a / s_o, b = +-s_b / s_o
   OCTET_INLINE static float of(float x, float y, const QuantizedParams& p) { return x * p.a + y * p.b; }
 };
@@ -162,7 +159,17 @@ Broadcast::BlockFn portable_quantized_fn(OpKind kind, DType type) {
   }
 }
 
-KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
+Broadcast::BlockFn byte_product_fn(const ElementwiseLoops& loops, OpKind kind, DType type,
+                                   const QuantizedParams& p) {
+  if (loops.byte_product == nullptr) return nullptr;
+  // Beyond 2^31 a conversion to int32 does not saturate.
+  const double most = kind == OpKind::SQUARED_DIFFERENCE
+                          ? std::pow(255.0 * (std::fabs(p.a) + std::fabs(p.b)), 2)
+                          : 255.0 * 255.0 * std::fabs(p.o) + 255.0 * std::fabs(p.a);
+  return most < 1 << 30 ? loops.byte_product(kind, type) : nullptr;
+}
+
+KernelResult binary_quantized_loop(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
   if (b.dtype != a.dtype || out.dtype != a.dtype) return Status::declined("mixed types");
   if (a.quant.empty() || b.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
@@ -202,7 +209,7 @@ KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
   const QuantBounds bounds = bounds_of(act, out.dtype, qo);
   p.lo = static_cast<float>(bounds.lo - p.zo);
   p.hi = static_cast<float>(bounds.hi - p.zo);
-  Broadcast::BlockFn fn = byte_product_fn(n.kind, a.dtype, p);
+  Broadcast::BlockFn fn = byte_product_fn(elementwise_loops(), n.kind, a.dtype, p);
   if (fn == nullptr) fn = portable_quantized_fn(n.kind, a.dtype);
   if (fn == nullptr) return Status::declined("no loop");
   return dispatch<int8_t, uint8_t, int16_t>(a.dtype, declined_type(a.dtype), [&](auto type) -> KernelResult {
@@ -212,19 +219,16 @@ KernelResult binary_quantized_octet(const NodeDesc& n, ThreadPool&) {
 
 // What has no cheap loop is computed once for all pairs of bytes: 64 KiB, which the second-level cache holds.
 // The same bits as the reference, whose arithmetic fills the table.
-KernelResult binary_pairs_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult binary_pair_table(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
   constexpr size_t kPairs = 256 * 256;
-  if (n.kind != OpKind::FLOOR_DIV && n.kind != OpKind::FLOOR_MOD && n.kind != OpKind::ATAN2)
-    return Status::declined("arithmetic is faster than a table");
   if (!is_byte(a.dtype) || b.dtype != a.dtype || out.dtype != a.dtype)
     return Status::declined("not of bytes");
   if (a.quant.empty() || b.quant.empty() || out.quant.empty()) return Status::declined("not quantized");
-  if (out.elements() < kWorthTable) return Status::declined("too few elements for a table of all pairs");
   OCTET_ASSIGN(const Affine qa, affine_of(a));
   OCTET_ASSIGN(const Affine qb, affine_of(b));
   OCTET_ASSIGN(const Affine qo, affine_of(out));
-  // None of these three kinds has a fused activation.
+  // None of the kinds that have this implementation has a fused activation.
   const auto fill = [&](auto type) {
     using T = typename decltype(type)::type;
     std::vector<uint8_t> table(kPairs);
@@ -250,7 +254,7 @@ KernelResult binary_pairs_octet(const NodeDesc& n, ThreadPool&) {
   });
 }
 
-KernelResult binary_plain_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult binary_plain_loop(const NodeDesc& n, ThreadPool&) {
   const TensorDesc &a = n.in[0], &b = n.in[1], &out = n.out[0];
   if (b.dtype != a.dtype || out.dtype != a.dtype) return Status::declined("mixed types");
   const Activation act = fused_of(n);

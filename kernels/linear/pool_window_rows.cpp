@@ -4,8 +4,9 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/linear/loops.hpp"
 #include "kernels/linear/pool_2d.hpp"
-#include "kernels/linear/simd.hpp"
+#include "kernels/vector_loop.hpp"
 #include "octet/try.hpp"
 
 namespace octet::pool {
@@ -13,7 +14,8 @@ namespace {
 
 constexpr int64_t kBlock = 32;  // channels at a time
 
-using linear::round_small;
+using linear::kAverageLanes;
+using linear::kMaxTaps;
 
 template <class T, class Acc, Mode mode>
 void accumulate(Acc* acc, const T* x, int64_t channels, Acc zero) {
@@ -107,7 +109,8 @@ void run(const Pooling& p, const RunArgs& args) {
 void average_bytes(const Pooling& p, const RunArgs& args) {
   const auto* x = static_cast<const std::byte*>(args.in[0]);
   auto* y = static_cast<std::byte*>(args.out[0]);
-  const auto row_kernel = p.dtype == DType::int8 ? average_kernels().s8 : average_kernels().u8;
+  const auto row_kernel =
+      p.dtype == DType::int8 ? linear::linear_loops().averages.s8 : linear::linear_loops().averages.u8;
   // Columns [left, right) have their windows inside the input's width.
   const int64_t left = std::min(p.out_w, (p.left + p.stride_w - 1) / p.stride_w);
   const int64_t room = p.in_w - p.filter_w + p.left;
@@ -158,7 +161,7 @@ void run(const Pooling& p, const RunArgs& args) {
 
 }  // namespace
 
-KernelResult create_octet(const NodeDesc& n, ThreadPool&) {
+KernelResult create_window_rows(const NodeDesc& n, ThreadPool&) {
   OCTET_ASSIGN(const Pooling p, pooling_of(n));
   // Sums of bytes stay exact in float's 24 bits, those of their squares in 32.
   const int64_t area = std::min(p.filter_h, p.in_h) * std::min(p.filter_w, p.in_w);

@@ -90,15 +90,15 @@ class Bilinear final : public Kernel {
 template <class T>
 KernelResult make(const NodeDesc& n, ThreadPool& pool) {
   // Two rows of doubles per task.
-  constexpr int64_t kMostRow = int64_t{1} << 20;
+  constexpr int64_t kMaxRow = int64_t{1} << 20;
   const Shape& out = n.out[0].shape;
-  if (int64_t{out[2]} * out[3] > kMostRow) return Status::declined("rows are too long to be held");
+  if (int64_t{out[2]} * out[3] > kMaxRow) return Status::declined("rows are too long to be held");
   return std::unique_ptr<Kernel>(std::make_unique<Bilinear<T>>(n, pool.threads()));
 }
 
 }  // namespace
 
-KernelResult create_resize_bilinear_octet(const NodeDesc& n, ThreadPool& pool) {
+KernelResult create_resize_bilinear_lines(const NodeDesc& n, ThreadPool& pool) {
   OCTET_TRY(moved_element(n).status());
   const Shape& out = n.out[0].shape;
   if (out.elements() == 0) return Status::declined("nothing to resize");
