@@ -9,13 +9,13 @@
 
 namespace octet {
 
-#define OCTET_OP(kind, code, attrs) const OpSpec& spec_##kind();
+#define OCTET_OP(kind, code, attrs, table) const OpSpec& spec_##kind();
 #include "schema/ir/ops.def"
 #undef OCTET_OP
 
 const OpSpec* find_spec(OpKind kind) {
   switch (kind) {
-#define OCTET_OP(k, code, attrs) \
+#define OCTET_OP(k, code, attrs, table) \
   case OpKind::k: return &spec_##k();
 #include "octet/try.hpp"
 #include "schema/ir/ops.def"

@@ -192,9 +192,9 @@ Status encode_table(flatbuffers::FlatBufferBuilder& fbb, const VarHandleAttrs& a
 namespace tables {
 using namespace wire;
 using octet::NoTable;
-#define OCTET_OPTIONS(kind, Table) using Table_##kind = Table;
-#include "schema/flatbuffer/options.def"
-#undef OCTET_OPTIONS
+#define OCTET_OP(kind, code, Attrs, Table) using Table_##kind = Table;
+#include "schema/ir/ops.def"
+#undef OCTET_OP
 }  // namespace tables
 
 template <class T, class A>
@@ -233,7 +233,7 @@ Status write_as(flatbuffers::FlatBufferBuilder& fbb, const Node& node, WrittenOp
 
 Status read_options(const wire::Operator& op, Node& node) {
   switch (node.kind) {
-#define OCTET_OP(kind, code, Attrs) \
+#define OCTET_OP(kind, code, Attrs, Table) \
   case OpKind::kind: return read_as<tables::Table_##kind, Attrs>(op, node);
 #include "schema/ir/ops.def"
 #undef OCTET_OP
@@ -246,7 +246,7 @@ Result<WrittenOptions> write_options(flatbuffers::FlatBufferBuilder& fbb, const 
   WrittenOptions out;
   Status status;
   switch (node.kind) {
-#define OCTET_OP(kind, code, Attrs) \
+#define OCTET_OP(kind, code, Attrs, Table) \
   case OpKind::kind: status = write_as<tables::Table_##kind, Attrs>(fbb, node, out); break;
 #include "schema/ir/ops.def"
 #undef OCTET_OP

@@ -8,7 +8,7 @@ struct OpRow {
   int code;
 };
 constexpr OpRow kOps[] = {
-#define OCTET_OP(kind, code, attrs) {#kind, code},
+#define OCTET_OP(kind, code, attrs, table) {#kind, code},
 #include "schema/ir/ops.def"
 #undef OCTET_OP
 };

@@ -8,7 +8,7 @@
 namespace octet {
 
 enum class OpKind : uint16_t {
-#define OCTET_OP(kind, code, attrs) kind,
+#define OCTET_OP(kind, code, attrs, table) kind,
 #include "schema/ir/ops.def"
 #undef OCTET_OP
   UNKNOWN,  // a builtin that Octet can carry through a file but not run; see UnknownAttrs

@@ -9,7 +9,7 @@ namespace {
 // The alternative of Attrs that ops.def gives each kind.
 size_t attrs_index_of(OpKind kind) {
   switch (kind) {
-#define OCTET_OP(k, code, attrs) \
+#define OCTET_OP(k, code, attrs, table) \
   case OpKind::k: return Attrs(attrs{}).index();
 #include "octet/try.hpp"
 #include "schema/ir/ops.def"

@@ -10,7 +10,7 @@ namespace {
 
 Attrs default_attrs(OpKind kind) {
   switch (kind) {
-#define OCTET_OP(k, code, attrs) \
+#define OCTET_OP(k, code, attrs, table) \
   case OpKind::k: return attrs{};
 #include "schema/ir/ops.def"
 #undef OCTET_OP
