@@ -1,4 +1,4 @@
-// FILL, ZEROS_LIKE, RANGE, ONE_HOT, REVERSE_V2
+// FILL, ZEROS_LIKE, RANGE, ONE_HOT
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -179,57 +179,6 @@ KernelResult create_one_hot(const NodeDesc& n, ThreadPool&) {
       });
 }
 
-// ---------------------------------------------------------------------------------------------------------
-
-Result<std::vector<bool>> reversed_axes(const NodeDesc& n) {
-  const int rank = n.in[0].shape.rank();
-  OCTET_ASSIGN(const auto axes, integers_of(n.in[1]));
-  std::vector<bool> reversed(static_cast<size_t>(rank), false);
-  for (int64_t a : axes) {
-    const auto axis = normalize_axis(a, rank);
-    if (!axis)
-      return Status::corrupt(fmt::format("axis {} is out of range for {}", a, n.in[0].shape.to_string()));
-    if (reversed[static_cast<size_t>(*axis)])
-      return Status::corrupt(fmt::format("axis {} is named twice", a));
-    reversed[static_cast<size_t>(*axis)] = true;
-  }
-  return reversed;
-}
-
-Result<InferredShapes> infer_reverse(const NodeDesc& n) {
-  if (n.in[1].is_known()) OCTET_TRY(reversed_axes(n).status());
-  return infer_same(n);
-}
-
-Result<Rearrangement> describe_reverse(const NodeDesc& n) {
-  Rearrangement r;
-  OCTET_ASSIGN(r.element, moved_element(n));
-  OCTET_ASSIGN(const auto reversed, reversed_axes(n));
-  const auto strides = strides_of(n.in[0].shape);
-  for (size_t i = 0; i < reversed.size(); ++i) {
-    const int64_t extent = n.in[0].shape[static_cast<int>(i)];
-    r.axes.push_back(SourceAxis::by_step(extent, reversed[i] ? -strides[i] : strides[i]));
-    if (reversed[i]) r.base += (extent - 1) * strides[i];
-  }
-  return r;
-}
-
-// Axes that are computed at run time: the description is made there.
-template <bool fast>
-KernelResult create_reverse(const NodeDesc& n, ThreadPool& pool) {
-  if (n.in[1].is_known())
-    return fast ? create_moved<describe_reverse>(n, pool) : create_moved_reference<describe_reverse>(n, pool);
-  return make_kernel([in = std::vector<TensorDesc>(n.in.begin(), n.in.end()),
-                      out = n.out[0]](const RunArgs& args) mutable -> Status {
-    in[0].name = in[1].name = out.name = "reverse";  // names live in the graph, not here
-    in[1].data = args.in[1];
-    NodeDesc now{.kind = OpKind::REVERSE_V2, .in = in, .out = {&out, 1}};
-    OCTET_ASSIGN(Rearrangement r, describe_reverse(now));
-    FastRearrangement(std::move(r)).run(args.in[0], args.out[0], args.pool);
-    return {};
-  });
-}
-
 }  // namespace
 
 const OpSpec& spec_FILL() {
@@ -276,20 +225,6 @@ const OpSpec& spec_ONE_HOT() {
       .reference = {"reference", create_one_hot},
       .quant = QuantRule::of({keep(), keep(), same_as_output(0)}, {activation()}),
       .notes = "an index out of range gives a row without a hit",
-  };
-  return spec;
-}
-
-const OpSpec& spec_REVERSE_V2() {
-  static const OpSpec spec{
-      .kind = OpKind::REVERSE_V2,
-      .traits = kMovesAlone,
-      .inputs = {2, 2},
-      .infer = infer_reverse,
-      .reference = {"reference", create_reverse<false>},
-      .fast = {{"copy-runs", create_reverse<true>, cost::per_element<150>}},
-      .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
-      .version_int8 = 3,
   };
   return spec;
 }

@@ -218,6 +218,10 @@ FIELDS(CumsumOptions, CumsumAttrs) {
   FIELD(CumsumOptions, exclusive, exclusive);
   FIELD(CumsumOptions, reverse, reverse);
 }
+FIELDS(ReverseSequenceOptions, ReverseSequenceAttrs) {
+  FIELD(ReverseSequenceOptions, seq_dim, seq_dim);
+  FIELD(ReverseSequenceOptions, batch_dim, batch_dim);
+}
 FIELDS(IfOptions, IfAttrs) {
   FIELD(IfOptions, then_subgraph_index, then_graph);
   FIELD(IfOptions, else_subgraph_index, else_graph);

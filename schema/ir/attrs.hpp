@@ -197,6 +197,10 @@ struct CumsumAttrs {
   bool exclusive = false, reverse = false;
   OCTET_EQ(CumsumAttrs);
 };
+struct ReverseSequenceAttrs {
+  int32_t seq_dim = 0, batch_dim = 0;
+  OCTET_EQ(ReverseSequenceAttrs);
+};
 struct SvdfAttrs {
   int32_t rank = 1;
   Activation act;
@@ -303,8 +307,8 @@ using AnyAttrs =
                  Conv3DAttrs, Pool2DAttrs, FullyConnectedAttrs, BatchMatMulAttrs, ConcatAttrs, BlockAttrs,
                  LrnAttrs, ReshapeAttrs, ResizeAttrs, SoftmaxAttrs, GatherAttrs, ReduceAttrs, SqueezeAttrs,
                  StridedSliceAttrs, SplitAttrs, CastAttrs, ArgAttrs, ShapeAttrs, PackAttrs, UnpackAttrs,
-                 OneHotAttrs, LeakyReluAttrs, MirrorPadAttrs, GeluAttrs, CumsumAttrs, SvdfAttrs, RnnAttrs,
-                 SequenceRnnAttrs, BidirectionalRnnAttrs, LstmAttrs, SequenceLstmAttrs,
+                 OneHotAttrs, LeakyReluAttrs, MirrorPadAttrs, GeluAttrs, CumsumAttrs, ReverseSequenceAttrs,
+                 SvdfAttrs, RnnAttrs, SequenceRnnAttrs, BidirectionalRnnAttrs, LstmAttrs, SequenceLstmAttrs,
                  BidirectionalLstmAttrs, IfAttrs, WhileAttrs, CallOnceAttrs, VarHandleAttrs,
                  InstanceNormAttrs, RmsNormAttrs, GruAttrs, RopeAttrs, BcqGatherAttrs, BcqFullyConnectedAttrs,
                  CustomAttrs, UnknownAttrs>;

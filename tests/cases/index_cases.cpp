@@ -1,4 +1,4 @@
-// GATHER, GATHER_ND, EMBEDDING_LOOKUP, SCATTER_ND, TILE, BROADCAST_*, FILL, RANGE, ONE_HOT, REVERSE_V2
+// GATHER, GATHER_ND, EMBEDDING_LOOKUP, SCATTER_ND, TILE, BROADCAST_*, FILL, RANGE, ONE_HOT, REVERSE_*
 #include <cmath>
 #include <fmt/format.h>
 
@@ -187,6 +187,29 @@ void repeats(std::vector<OpCase>& t) {
   reverse("axis 0", {4, 3, 2}, {0});
   reverse("two axes", {2, 3, 4}, {0, 1});
   reverse("axis at run time", {2, 3, 4}, {1}, false);
+
+  // Every pair of axes, inner elements or none, lengths of none, some and all elements.
+  auto sequence = [&](Shape s, int32_t seq, int32_t batch, std::vector<double> lengths, DType type,
+                      DType data = DType::float32) {
+    OpCase c = moving(
+        fmt::format("{} along {} by {} {} {}", s.to_string(), seq, batch, name_of(type), name_of(data)),
+        OpKind::REVERSE_SEQUENCE, ReverseSequenceAttrs{.seq_dim = seq, .batch_dim = batch},
+        {of_type(random_tensor(s, -100, 100), data),
+         indices({static_cast<int32_t>(lengths.size())}, lengths, type)},
+        moved([=](const NodeDesc&, const Values& in, const Index& o) {
+          Index i = o;
+          const auto along = static_cast<size_t>(seq);
+          const auto length = as_index(in[1][static_cast<size_t>(o[static_cast<size_t>(batch)])]);
+          if (i[along] < length) i[along] = static_cast<int32_t>(length) - 1 - i[along];
+          return std::optional(i);
+        }));
+    t.push_back(std::move(c));
+  };
+  sequence({3, 5, 2}, 1, 0, {0, 3, 5}, DType::int32);
+  sequence({5, 3, 2}, 0, 1, {1, 4, 2}, DType::int64);
+  sequence({2, 3, 4, 5}, 3, 1, {5, 0, 2}, DType::int32);
+  sequence({2, 4, 3}, 1, 2, {4, 3, 1}, DType::int32, DType::int32);
+  sequence({3, 4}, 1, 0, {2, 4, 3}, DType::int64, DType::int64);
 }
 
 }  // namespace

@@ -185,6 +185,12 @@ TEST_CASE("inference refuses hostile shapes and constants and says why") {
       {"depth -1",
        std::move(Fixture(OpKind::ONE_HOT, OneHotAttrs{}).ints({0}).ints({-1}, Shape{}).data({}).data({}))},
       {"out of range", std::move(Fixture(OpKind::REVERSE_V2).data({2}).ints({1}))},
+      {"axes 2 and 0 are out of range",
+       std::move(Fixture(OpKind::REVERSE_SEQUENCE, ReverseSequenceAttrs{2, 0}).data({3, 2}).ints({0, 0, 0}))},
+      {"axis 1 is both",
+       std::move(Fixture(OpKind::REVERSE_SEQUENCE, ReverseSequenceAttrs{1, 1}).data({3, 2}).ints({0, 0}))},
+      {"lengths of shape 2 for 3 batches",
+       std::move(Fixture(OpKind::REVERSE_SEQUENCE, ReverseSequenceAttrs{1, 0}).data({3, 2}).ints({0, 0}))},
   };
   for (const Row& row : rows) {
     const auto r = row.node.infer();
@@ -238,6 +244,10 @@ TEST_CASE("an index out of range is an error that names it") {
   CHECK(nd.run({x, bad}, {y}).message() == "index 7 is out of range [0, 5)");
   auto lookup = std::move(Fixture(OpKind::EMBEDDING_LOOKUP).later({2}).data({5}).inferred());
   CHECK(lookup.run({bad, x}, {y}).message() == "index 7 is out of range [0, 5)");
+  auto sequence = std::move(
+      Fixture(OpKind::REVERSE_SEQUENCE, ReverseSequenceAttrs{1, 0}).data({2, 5}).later({2}).inferred());
+  CHECK(sequence.run({x, bad}, {y}).message() == "length 7 of a sequence of 5");
+  CHECK(sequence.run({x, negative}, {y}).message() == "length -1 of a sequence of 5");
   auto scatter = std::move(Fixture(OpKind::SCATTER_ND).later({2, 1}).data({2}).ints({5}).inferred());
   CHECK(scatter.run({bad, x, shape}, {y}).message() == "index 7 is out of range [0, 5)");
 }

@@ -121,6 +121,7 @@ TEST_CASE("round trip: options that are not at their defaults") {
       {OpKind::MIRROR_PAD, MirrorPadAttrs{MirrorPadAttrs::Mode::symmetric}},
       {OpKind::GELU, GeluAttrs{true}},
       {OpKind::CUMSUM, CumsumAttrs{true, false}},
+      {OpKind::REVERSE_SEQUENCE, ReverseSequenceAttrs{2, 1}},
       {OpKind::VAR_HANDLE, VarHandleAttrs{"container", "name"}},
       {OpKind::INSTANCE_NORM, InstanceNormAttrs{1e-5f, act}},
       {OpKind::RMS_NORM, RmsNormAttrs{1e-6f}},
