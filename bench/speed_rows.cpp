@@ -434,7 +434,7 @@ Result<InInt8> in_int8(const SpeedRow& row) {
   Recipe recipe = Recipe::int8();
   recipe.io = Io::int8;
   Samples samples(row, 2);
-  OCTET_ASSIGN(QuantizeResult result, quantize(row.model, samples, recipe).at(row.name));
+  OCTET_ASSIGN(QuantizedData result, quantize(row.model, samples, recipe).at(row.name));
   return InInt8{result.model, result.report.ops_float};
 }
 

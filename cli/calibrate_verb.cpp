@@ -6,11 +6,12 @@
 #include <filesystem>
 #include <fmt/format.h>
 
+#include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
 #include "cli/quant_args.hpp"
-#include "cli/quant_models.hpp"
+#include "cli/sample_data.hpp"
+#include "octet/quantize.hpp"
 #include "octet/try.hpp"
-#include "quant/quantize.hpp"
 
 namespace octet {
 namespace {
@@ -45,27 +46,25 @@ Result<Shard> parse_shard(const std::string& text) {
   return s;
 }
 
-Status report(const Statistics& s, const std::string& observer_name, const std::string& path,
+Status report(const Statistics& s, const std::string& observer, const std::string& path,
               const Context& context) {
-  OCTET_ASSIGN(const Observer* observer, find_observer(observer_name));
+  OCTET_ASSIGN(const std::vector<TensorRange> ranges, s.ranges(observer));
   Json values = Json::array(), non_finite = Json::array();
   Table table({"tensor", ">min", ">max", ">range", ">to"});
-  for (const auto& [key, t] : s.values()) {
-    const Range seen = t.extremes(), range = observer->range(t);
+  for (const TensorRange& t : ranges) {
     values.push_back(
-        {{"name", key.first}, {"min", seen.min}, {"max", seen.max}, {"range", {range.min, range.max}}});
-    table.add({shorten(key.first), fmt::format("{:.6g}", seen.min), fmt::format("{:.6g}", seen.max),
-               fmt::format("{:.6g}", range.min), fmt::format("{:.6g}", range.max)});
-    const NonFiniteCounts& n = t.non_finite();
-    if (n.any())
-      non_finite.push_back({{"name", key.first}, {"nan", n.nan}, {"infinite", n.infinite}, {"fill", n.fill}});
+        {{"name", t.name}, {"min", t.min}, {"max", t.max}, {"range", {t.range_min, t.range_max}}});
+    table.add({shorten(t.name), fmt::format("{:.6g}", t.min), fmt::format("{:.6g}", t.max),
+               fmt::format("{:.6g}", t.range_min), fmt::format("{:.6g}", t.range_max)});
+    if (t.nan + t.infinite + t.fill > 0)
+      non_finite.push_back({{"name", t.name}, {"nan", t.nan}, {"infinite", t.infinite}, {"fill", t.fill}});
   }
   if (context.json) {
     print_json({{"file", path},
                 {"samples", s.samples()},
-                {"held_out", s.position() - s.samples()},
+                {"held_out", s.held_out()},
                 {"partial", s.partial()},
-                {"observer", observer_name},
+                {"observer", observer},
                 {"values", values},
                 {"non_finite", non_finite}});
     return {};
@@ -74,7 +73,7 @@ Status report(const Statistics& s, const std::string& observer_name, const std::
   for (const Json& o : non_finite)
     print(fmt::format("{}: {} NaN, {} infinite, {} fill values were left out", o["name"].get<std::string>(),
                       o["nan"].get<int64_t>(), o["infinite"].get<int64_t>(), o["fill"].get<int64_t>()));
-  print(fmt::format("{}: {} samples, {} more held out{}", path, s.samples(), s.position() - s.samples(),
+  print(fmt::format("{}: {} samples, {} more held out{}", path, s.samples(), s.held_out(),
                     s.partial() ? "; partial" : ""));
   return {};
 }
@@ -83,7 +82,7 @@ Status merge(const CalibrateArgs& args, Context& context) {
   OCTET_ASSIGN(Statistics all, Statistics::load(args.merge[0]));
   for (size_t i = 1; i < args.merge.size(); ++i) {
     OCTET_ASSIGN(const Statistics more, Statistics::load(args.merge[i]));
-    OCTET_TRY(all.merge(more).at(args.merge[i]));
+    OCTET_ASSIGN(all, all.merged(more).at(args.merge[i]));
   }
   OCTET_TRY(save_file(args.output, all.to_bytes()));
   OCTET_ASSIGN(const Recipe recipe, args.recipe.recipe());
@@ -120,26 +119,21 @@ Status gather_data(const CalibrateArgs& args, Context& context) {
   auto shard = parse_shard(args.shard);
   if (!shard.ok()) return context.misuse(shard.status().message());
   OCTET_ASSIGN(const Recipe recipe, args.recipe.recipe());
-  OCTET_ASSIGN(const ModelPtr model, load_model(args.model));
-  const std::vector<InputSpec> inputs = input_specs(model->main());
-  OCTET_ASSIGN(Dataset data, Dataset::open(args.files, inputs, *options).at(args.model));
-  if (shard->index >= data.size())
+  OCTET_ASSIGN(const Model model, open_model(args.model));
+  OCTET_ASSIGN(OpenData data, OpenData::open(model, args.files, *options));
+  if (shard->index >= data.dataset.size())
     return Status::invalid(fmt::format("{}: no samples for shard {}", args.files[0], args.shard));
-  Statistics so_far;
+  Quantizer quantizer(model, recipe, {.threads = args.threads, .progress = phase_bars()});
   if (args.resume && std::filesystem::exists(args.output)) {
-    OCTET_ASSIGN(so_far, Statistics::load(args.output));
+    OCTET_ASSIGN(Statistics so_far, Statistics::load(args.output));
+    OCTET_TRY(quantizer.resume(std::move(so_far)));
   }
   // An output that can't be written to is an error at once, not after hours.
   OCTET_TRY(OutputFile::create(args.output).status());
-  DatasetSource source(data, inputs, shard->index, data.size(), shard->count);
-  GatherScope scope;
-  scope.shard = shard->index;
-  scope.shards = shard->count;
-  scope.total = data.size();
-  OCTET_ASSIGN(const Statistics all,
-               gather_statistics(*model, source, recipe, scope, {args.threads, phase_bars(), nullptr},
-                                 std::move(so_far), Checkpoints(args.output))
-                   .at(args.model));
+  DatasetSource samples = data.samples(shard->index, shard->count);
+  const DataShard part{.index = shard->index, .count = shard->count, .total = data.dataset.size()};
+  OCTET_TRY(quantizer.calibrate(samples, part, Checkpoints(args.output)));
+  const Statistics all = quantizer.statistics();
   OCTET_TRY(save_file(args.output, all.to_bytes()));
   return report(all, recipe.observer, args.output, context);
 }

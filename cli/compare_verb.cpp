@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include "cli/args.hpp"
+#include "cli/model_files.hpp"
 #include "cli/quality.hpp"
-#include "cli/quant_models.hpp"
+#include "cli/sample_data.hpp"
+#include "octet/compare.hpp"
 #include "octet/try.hpp"
-#include "quant/measure/compare.hpp"
 
 namespace octet {
 namespace {
@@ -22,13 +23,12 @@ struct CompareArgs {
 Status run_compare(const CompareArgs& args, Context& context) {
   auto options = args.data.options();
   if (!options.ok()) return context.misuse(options.status().message());
-  OCTET_ASSIGN(const ModelPtr a, load_model(args.a));
-  OCTET_ASSIGN(const ModelPtr b, load_model(args.b));
-  const std::vector<InputSpec> inputs = input_specs(a->main());
-  OCTET_ASSIGN(Dataset data, Dataset::open(args.files, inputs, *options).at(args.a));
-  DatasetSource source(data, inputs, 0, data.size());
+  OCTET_ASSIGN(const Model a, open_model(args.a));
+  OCTET_ASSIGN(const Model b, open_model(args.b));
+  OCTET_ASSIGN(OpenData data, OpenData::open(a, args.files, *options));
+  DatasetSource source = data.samples();
   const CompareOptions how{.threads = args.threads, .layers = args.layers, .progress = phase_bars()};
-  OCTET_ASSIGN(const Comparison c, compare(*a, *b, source, how));
+  OCTET_ASSIGN(const Comparison c, compare(a, b, source, how));
   if (context.json) {
     Json doc = {{"a", args.a},
                 {"b", args.b},

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
-#include "quant/measure/compare.hpp"
+#include "octet/compare.hpp"
 
 namespace octet {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/args.hpp"
-#include "quant/recipe.hpp"
+#include "octet/recipe.hpp"
 
 namespace octet {
 

@@ -5,13 +5,13 @@
 #include <fmt/format.h>
 
 #include "cli/classify.hpp"
+#include "cli/model_files.hpp"
 #include "cli/output_file.hpp"
-#include "cli/quality.hpp"
 #include "cli/quant_args.hpp"
-#include "cli/quant_models.hpp"
 #include "cli/report.hpp"
+#include "cli/sample_data.hpp"
+#include "octet/quantize.hpp"
 #include "octet/try.hpp"
-#include "quant/quantize.hpp"
 
 namespace octet {
 namespace {
@@ -30,48 +30,32 @@ struct QuantizeArgs {
   int threads = default_threads();
 };
 
-// Data files as samples of the source model.
-struct OpenData {
-  std::vector<InputSpec> inputs;
-  Dataset dataset;
-};
-Result<OpenData> open_data(const ModelData& source, const std::vector<std::string>& files,
-                           const DataOptions& options) {
-  std::vector<InputSpec> inputs = input_specs(source.main());
-  OCTET_ASSIGN(Dataset data, Dataset::open(files, inputs, options).at(source.path));
-  return OpenData{std::move(inputs), std::move(data)};
-}
-
 // Points of top-1 accuracy that a candidate loses, or of agreement where there are no labels.
 class DropMetric {
  public:
-  DropMetric(const QuantizeArgs& args, const DataOptions& data, ModelPtr source)
+  DropMetric(const QuantizeArgs& args, const DataOptions& data, Model source)
       : args_(args), data_(data), source_(std::move(source)) {}
 
   // On some samples that are not held out, or on those that are.
-  Status choose_samples(int64_t total, const SampleSet& held_out) {
+  void choose_samples(int64_t total, const std::vector<int64_t>& held_out) {
     std::vector<int64_t> work;
     for (int64_t i = 0; i < total; ++i)
-      if (!held_out.contains(i)) work.push_back(i);
+      if (!std::binary_search(held_out.begin(), held_out.end(), i)) work.push_back(i);
     const auto n = static_cast<int64_t>(work.size());
     for (int64_t k = 0, most = std::min(n, kMaxScored); k < most; ++k)
       samples_.push_back(work[static_cast<size_t>(k * n / most)]);
-    for (const auto& [index, _] : held_out)
-      held_out_.push_back(index);
-    if (held_out_.empty()) held_out_ = samples_;
-    return {};
+    held_out_ = held_out.empty() ? samples_ : held_out;
   }
-  Result<double> operator()(const ModelData& candidate) {
+  Result<double> operator()(const Model& candidate) {
     OCTET_ASSIGN(const Scores s, scores(candidate, samples_));
     return 100 * (s.top1 ? *s.against_top1 - *s.top1 : 1 - *s.agreement);
   }
-  Result<Scores> on_held_out(const ModelData& result) { return scores(result, held_out_); }
+  Result<Scores> on_held_out(const Model& result) { return scores(result, held_out_); }
 
  private:
-  Result<Scores> scores(const ModelData& quantized, const std::vector<int64_t>& samples) {
+  Result<Scores> scores(const Model& quantized, const std::vector<int64_t>& samples) {
     const SessionOptions options{.exec = {.threads = args_.threads}, .signature = "", .resize = {}};
-    const auto model = std::make_shared<const ModelData>(quantized);
-    OCTET_ASSIGN(const auto session, Session::open(model, args_.files, data_, options));
+    OCTET_ASSIGN(const auto session, Session::open(quantized, args_.files, data_, options));
     OCTET_ASSIGN(const auto reference, Session::open(source_, args_.files, data_, options));
     OCTET_ASSIGN(const auto labels, labels_for(session->data(), args_.labels, args_.label_options));
     return score(*session, reference.get(), labels, samples);
@@ -79,85 +63,80 @@ class DropMetric {
 
   const QuantizeArgs& args_;
   const DataOptions& data_;
-  ModelPtr source_;
+  Model source_;
   std::vector<int64_t> samples_, held_out_;
 };
 
-// A result from a document: nothing is searched for.
-Result<QuantizeResult> from_assignment(const ModelData& source, const QuantizeArgs& args,
-                                       HeldOutSamples held_out) {
-  QuantizeResult result;
-  OCTET_ASSIGN(result.assignment, AssignmentDocument::load(args.assignment));
-  OCTET_ASSIGN(result, result_of(source, std::move(result.assignment), held_out,
-                                 {.threads = args.threads, .progress = phase_bars(), .custom_ops = {}})
-                           .at(args.model));
+Result<QuantizeResult> quantize_with_data(const QuantizeArgs& args, const DataOptions& data_options,
+                                          const Model& source, Quantizer& quantizer, OpenData* data,
+                                          HeldOutSamples held_out, QuantizeSummary& summary) {
+  if (!args.stats.empty()) {
+    OCTET_ASSIGN(Statistics statistics, Statistics::load(args.stats));
+    OCTET_TRY(quantizer.resume(std::move(statistics)));
+  } else if (data != nullptr) {
+    DatasetSource samples = data->samples();
+    OCTET_TRY(quantizer.calibrate(samples));
+    summary.passes = 1;
+  }
+  summary.statistics = quantizer.statistics();
+  DropMetric metric(args, data_options, source);
+  if (args.max_drop >= 0) {
+    metric.choose_samples(data->dataset.size(), summary.statistics.held_out_positions());
+    quantizer.set_target({[&](const Model& m) -> Result<double> {
+                            ++summary.passes;
+                            return metric(m);
+                          },
+                          args.max_drop, fmt::format("to lose at most {:g} points", args.max_drop)});
+  }
+  OCTET_ASSIGN(QuantizeResult result, quantizer.finish(held_out));
+  if (args.max_drop >= 0) {
+    if (!result.report.target_met)
+      return Status::invalid(fmt::format(
+          "{}: {:.2f} points are lost with {} operators in int16 and {} in float, more than --max-drop {}; "
+          "nothing was written",
+          args.model, *result.report.loss, result.report.ops_int16, result.report.ops_float, args.max_drop));
+    OCTET_ASSIGN(summary.scores, metric.on_held_out(result.measured));
+  }
   return result;
 }
 
 Result<QuantizeSummary> quantize_model(const QuantizeArgs& args, const DataOptions& data_options,
-                                       Recipe recipe) {
+                                       const Recipe& recipe) {
   const auto start = std::chrono::steady_clock::now();
-  QuantizeSummary summary;
-  OCTET_ASSIGN(const ModelPtr source, load_model(args.model));
+  OCTET_ASSIGN(const Model source, open_model(args.model));
   std::optional<OpenData> data, held_out;
   if (!args.files.empty()) {
-    OCTET_ASSIGN(data, open_data(*source, args.files, data_options));
+    OCTET_ASSIGN(data, OpenData::open(source, args.files, data_options));
   }
   if (!args.held_out.empty()) {
-    OCTET_ASSIGN(held_out, open_data(*source, args.held_out, data_options));
+    OCTET_ASSIGN(held_out, OpenData::open(source, args.held_out, data_options));
   }
   // A place that can't be written to is found out now rather than at the end.
   for (const std::string& path : {args.output, args.html, args.save_assignment})
     if (!path.empty()) OCTET_TRY(OutputFile::create(path).status());
-  std::optional<DatasetSource> held_out_source;
-  QuantizeOptions options{
-      .threads = args.threads, .progress = phase_bars(), .custom_ops = {}, .held_out = {}, .loss = {}};
-  if (held_out) {
-    held_out_source.emplace(held_out->dataset, held_out->inputs, 0, held_out->dataset.size());
-    options.held_out = {&*held_out_source};
-  }
-  QuantizeResult result;
+  std::optional<DatasetSource> held_out_samples;
+  if (held_out) held_out_samples.emplace(held_out->samples());
+  const HeldOutSamples measured_on{held_out ? &*held_out_samples : nullptr};
+  QuantizerOptions options{.threads = args.threads, .progress = phase_bars()};
+  options.hold_out = !held_out;
+
+  QuantizeSummary summary;
+  std::optional<QuantizeResult> result;
   if (!args.assignment.empty()) {
-    OCTET_ASSIGN(result, from_assignment(*source, args, options.held_out));
+    OCTET_ASSIGN(const Assignment assignment, Assignment::load(args.assignment));
+    OCTET_ASSIGN(result, result_of(source, assignment, measured_on, options));
   } else {
-    if (!args.stats.empty()) {
-      OCTET_ASSIGN(summary.statistics, Statistics::load(args.stats));
-    } else if (data) {
-      DatasetSource all(data->dataset, data->inputs, 0, data->dataset.size());
-      GatherScope scope;
-      scope.hold_out = !held_out;
-      OCTET_ASSIGN(summary.statistics,
-                   gather_statistics(*source, all, recipe, scope, {args.threads, options.progress, nullptr})
-                       .at(args.model));
-      summary.passes = 1;
-    }
-    DropMetric metric(args, data_options, source);
-    if (args.max_drop >= 0) {
-      OCTET_TRY(metric.choose_samples(data->dataset.size(), summary.statistics.kept(SampleRole::held_out)));
-      options.loss = {[&](const ModelData& m) -> Result<double> {
-                        ++summary.passes;
-                        return metric(m);
-                      },
-                      args.max_drop, fmt::format("to lose at most {:g} points", args.max_drop)};
-    }
-    OCTET_ASSIGN(result, quantize(*source, summary.statistics, recipe, options).at(args.model));
-    if (args.max_drop >= 0) {
-      if (!result.report.target_met)
-        return Status::invalid(fmt::format(
-            "{}: {:.2f} points are lost with {} operators in int16 and {} in float, more than --max-drop "
-            "{}; nothing was written",
-            args.model, *result.report.loss, result.report.ops_int16, result.report.ops_float,
-            args.max_drop));
-      OCTET_ASSIGN(summary.scores, metric.on_held_out(*result.measured));
-    }
+    Quantizer quantizer(source, recipe, options);
+    OCTET_ASSIGN(result, quantize_with_data(args, data_options, source, quantizer, data ? &*data : nullptr,
+                                            measured_on, summary));
   }
-  summary.recipe = result.assignment.recipe;
-  if (!args.save_assignment.empty()) OCTET_TRY(save_file(args.save_assignment, result.assignment.to_json()));
-  OCTET_ASSIGN(summary.output_bytes, save_model(*result.model, args.output));
-  summary.report = std::move(result.report);
+  summary.recipe = result->assignment.recipe();
+  if (!args.save_assignment.empty()) OCTET_TRY(save_file(args.save_assignment, result->assignment.to_json()));
+  OCTET_ASSIGN(summary.output_bytes, save_model(result->model, args.output));
+  summary.report = std::move(result->report);
   summary.input = args.model, summary.output = args.output;
-  summary.input_bytes = source->file_bytes;
-  summary.result = std::move(result.model);
+  summary.input_bytes = source.file_bytes();
+  summary.result = std::move(result->model);
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
 }
@@ -185,9 +164,9 @@ Status run_quantize(const QuantizeArgs& args, Context& context) {
   auto data = args.data.options();
   if (!data.ok()) return context.misuse(data.status().message());
   data->refuse_nan = true;
-  OCTET_ASSIGN(Recipe recipe, args.recipe.recipe());
+  OCTET_ASSIGN(const Recipe recipe, args.recipe.recipe());
   OCTET_TRY(check_usage(args, recipe, context));
-  OCTET_ASSIGN(const QuantizeSummary summary, quantize_model(args, *data, std::move(recipe)));
+  OCTET_ASSIGN(const QuantizeSummary summary, quantize_model(args, *data, recipe));
   if (!args.html.empty()) OCTET_TRY(save_file(args.html, html_report(summary)));
   if (context.json)
     print_json(summary_json(summary, args.explain));

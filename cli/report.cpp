@@ -16,21 +16,20 @@ Table explain_table(const QuantizeSummary& s) {
   for (const Fallback& f : s.report.fallback)
     reasons[f.op] = f.reason;
   Table table({">#", "kind", "name", "type", "output quantization", "why"});
-  const Graph& g = s.result->main();
-  for (size_t i = 0; i < g.nodes.size(); ++i) {
-    const Node& n = g.nodes[i];
-    const std::string name = node_name(g, static_cast<NodeId>(i));
+  const GraphInfo g = s.result->graph();
+  for (size_t i = 0; i < g.operators.size(); ++i) {
+    const OperatorInfo& op = g.operators[i];
     std::string type, quant;
-    if (!n.outputs.empty() && n.outputs[0] != kNoValue) {
-      const Value& v = g.value(n.outputs[0]);
+    if (!op.outputs.empty() && op.outputs[0] >= 0) {
+      const TensorInfo& v = g.tensors[static_cast<size_t>(op.outputs[0])];
       type = name_of(v.dtype);
       if (v.quant && !v.quant.is_per_channel())
         quant = fmt::format("{:.6g} ({}{})", v.quant.scale(), v.quant.zero_point() < 0 ? "" : "+",
                             v.quant.zero_point());
     }
-    const auto why = reasons.find(name);
-    table.add({std::to_string(i), std::string(name_of(n.kind)), shorten(name), type, quant,
-               why == reasons.end() ? "" : why->second});
+    const auto why = reasons.find(op.name);
+    table.add(
+        {std::to_string(i), op.kind, shorten(op.name), type, quant, why == reasons.end() ? "" : why->second});
   }
   return table;
 }
@@ -43,12 +42,12 @@ std::string measured_on(const QuantizeReport& r) {
 // How the data was used.
 std::string data_text(const QuantizeSummary& s) {
   const Statistics& d = s.statistics;
-  if (d.position() == 0) return {};
+  if (d.samples() + d.held_out() == 0) return {};
   return fmt::format(
       "data: {} samples{}: {} to work with ({} corrected rounding, {} chose), {} held out to measure on\n",
-      d.position(), s.passes > 0 ? fmt::format(", read {} time{}", s.passes, s.passes == 1 ? "" : "s") : "",
-      d.samples(), d.kept(SampleRole::correct).size(), d.kept(SampleRole::select).size(),
-      d.position() - d.samples());
+      d.samples() + d.held_out(),
+      s.passes > 0 ? fmt::format(", read {} time{}", s.passes, s.passes == 1 ? "" : "s") : "", d.samples(),
+      d.correction_samples(), d.selection_samples(), d.held_out());
 }
 
 }  // namespace

@@ -6,8 +6,7 @@
 
 #include "cli/classify.hpp"
 #include "cli/command.hpp"
-#include "cli/quant_models.hpp"
-#include "quant/quantize.hpp"
+#include "octet/quantize.hpp"
 
 namespace octet {
 
@@ -19,7 +18,7 @@ struct QuantizeSummary {
   QuantizeReport report;
   std::optional<Scores> scores;  // with --max-drop, on the held-out samples
   int64_t passes = 0;            // over the data; 0: there was none
-  ModelPtr result;
+  std::optional<Model> result;
   double seconds = 0;
 };
 

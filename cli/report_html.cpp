@@ -67,33 +67,30 @@ double position(double v, double unit) {
   return std::copysign(std::log1p(std::abs(v) / unit), v);
 }
 
-std::string range_plot(const Statistics& statistics, const std::string& observer_name) {
-  const auto observer = find_observer(observer_name);
-  if (statistics.values().empty() || !observer.ok()) return "<p>No calibration.</p>\n";
+std::string range_plot(const Statistics& statistics, const std::string& observer) {
+  const auto ranges = statistics.ranges(observer);
+  if (!ranges.ok() || ranges->empty()) return "<p>No calibration.</p>\n";
   double most = 0, least = INFINITY;
-  for (const auto& [key, s] : statistics.values()) {
-    const Range seen = s.extremes();
-    const double m =
-        std::max(std::abs(static_cast<double>(seen.min)), std::abs(static_cast<double>(seen.max)));
+  for (const TensorRange& t : *ranges) {
+    const double m = std::max(std::abs(static_cast<double>(t.min)), std::abs(static_cast<double>(t.max)));
     most = std::max(most, m);
     if (m > 0) least = std::min(least, m);
   }
   if (most == 0) return "<p>All values were 0.</p>\n";
   const double unit = std::max(least / 4, most * 1e-6), half = position(most, unit);
   const auto x = [&](double v) { return kLabel + kPlot / 2.0 * (1 + position(v, unit) / half); };
-  std::string svg = svg_open(statistics.values().size());
+  std::string svg = svg_open(ranges->size());
   size_t row = 0;
-  for (const auto& [key, s] : statistics.values()) {
-    const Range seen = s.extremes(), range = (*observer)->range(s);
+  for (const TensorRange& t : *ranges) {
     const int y = static_cast<int>(row) * kRow;
-    svg += svg_label(row, key.first);
-    svg += fmt::format("<rect x='{:.1f}' y='{}' width='{:.1f}' height='{}' fill='#9bd'/>\n", x(range.min),
-                       y + 3, std::max(x(range.max) - x(range.min), 1.0), kRow - 6);
+    svg += svg_label(row, t.name);
+    svg += fmt::format("<rect x='{:.1f}' y='{}' width='{:.1f}' height='{}' fill='#9bd'/>\n", x(t.range_min),
+                       y + 3, std::max(x(t.range_max) - x(t.range_min), 1.0), kRow - 6);
     svg += fmt::format(
         "<path d='M{0:.1f} {2} v6 M{0:.1f} {3} H{1:.1f} M{1:.1f} {2} v6' stroke='#246' fill='none'/>\n",
-        x(seen.min), x(seen.max), y + 6, y + 9);
-    svg += fmt::format("<text x='{}' y='{}'>{:.3g} … {:.3g}</text>\n", kLabel + kPlot + 5, y + 13, range.min,
-                       range.max);
+        x(t.min), x(t.max), y + 6, y + 9);
+    svg += fmt::format("<text x='{}' y='{}'>{:.3g} … {:.3g}</text>\n", kLabel + kPlot + 5, y + 13,
+                       t.range_min, t.range_max);
     ++row;
   }
   svg += fmt::format("<path d='M{0} 0 V{1}' stroke='#888' stroke-dasharray='2 2'/>\n", kLabel + kPlot / 2,

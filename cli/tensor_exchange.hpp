@@ -5,26 +5,20 @@
 #include <string>
 
 #include "cli/command.hpp"
-#include "schema/ir/graph.hpp"
+#include "octet/quantize.hpp"
 
 namespace octet {
 
 inline constexpr const char* kIndexName = "tensors.json";
 
-// Write every tensor that has scale and zero point, and every integer constant. Returns the index:
-// tensors[{name, graph, index, dtype, shape, scale[], zero_point[], axis, file}].
-Result<Json> extract_tensors(const ModelData& model, const std::string& folder);
+// Write the parameters to a folder. Returns the index: tensors[{name, graph, index, dtype, shape, scale[],
+// zero_point[], axis, block, file}], operators[{kind, inputs[], outputs[], intermediates[]}],
+// channel_exponents{}.
+Result<Json> write_parameters(const ModelParameters& parameters, const std::string& model,
+                              const std::string& folder);
 
-struct ImplantCounts {
-  int64_t tensors = 0;   // entries of the index
-  int64_t contents = 0;  // constants with new contents
-  int64_t biases = 0;    // computed, because the index had none
-};
-
-// Put the folder's tensors into `model`. A float tensor that the index gives an integer type becomes one; its
-// contents are quantized when there is no file; biases that are missing are computed from the scales of input
-// and weights; where an integer tensor is read by an operator that stays in float, a DEQUANTIZE is put
-// between. Errors name the tensor.
-Result<ImplantCounts> implant_tensors(ModelData& model, const std::string& folder);
+// Whatever the folder holds, the result is sound in itself or an error that names the tensor. Scales and zero
+// points are numbers, lists of numbers, or names of .npy files in the folder.
+Result<ModelParameters> read_parameters(const std::string& folder);
 
 }  // namespace octet

@@ -13,7 +13,7 @@ namespace octet {
 namespace {
 
 // The quantized form as it follows from scales alone.
-Result<Quantized> quantized_by(const PreparedModel& prepared, const Assignment& a, const Recipe& recipe,
+Result<Quantized> quantized_by(const PreparedModel& prepared, const GraphAssignment& a, const Recipe& recipe,
                                std::vector<Finding>& findings) {
   OCTET_ASSIGN(Materialized m, materialize(prepared.graph(), a, recipe.io));
   if (is_integer(recipe.scheme)) OCTET_TRY(verify_quantized(m.graph).at("the assignment"));
@@ -50,7 +50,7 @@ Result<Candidate> candidate_of(const ModelData& source, const AssignmentDocument
   if (!d.exponents.empty()) {
     OCTET_ASSIGN(c.prepared, balance_with(c.prepared, d.exponents));
   }
-  OCTET_ASSIGN(const Assignment a, assignment_for(c.prepared.graph(), d));
+  OCTET_ASSIGN(const GraphAssignment a, assignment_for(c.prepared.graph(), d));
   OCTET_ASSIGN(c.quantized, quantized_by(c.prepared, a, d.recipe, c.findings));
   std::map<std::string_view, Value*> constants;
   for (Value& v : c.quantized.model->main().values)

@@ -40,8 +40,8 @@ Status try_refinements(Candidate& c, const WorkingSamples& samples, const StepOp
 }
 
 // Everything float: materialize() only spells out what no file format has a code for.
-Assignment all_float(const Graph& g) {
-  Assignment a;
+GraphAssignment all_float(const Graph& g) {
+  GraphAssignment a;
   a.nodes.resize(g.nodes.size());
   a.values.resize(g.values.size());
   a.types.assign(g.values.size(), DType::float32);

@@ -32,7 +32,7 @@ struct WorkingSamples {
 // One attempt, with what it took.
 struct Quantized {
   std::shared_ptr<ModelData> model;
-  Assignment assignment;
+  GraphAssignment assignment;
   std::vector<NodeId> source;  // Materialized::source
   std::vector<TypeOverride>
       overrides;  // the given ones, and those of nodes whose integer form no kernel takes

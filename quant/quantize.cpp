@@ -107,7 +107,7 @@ Status meet_targets(Chosen& chosen, const Work& work, QuantizeReport& report) {
                   fmt::format("to reach {:g} dB", recipe.min_sqnr_db)));
   if (work.options.loss.loss) {
     OCTET_TRY(run(loss_target(work.options.loss, report.loss), work.options.loss.reason));
-    OCTET_ASSIGN(report.loss, work.options.loss.loss(*chosen.candidate.quantized.model));
+    OCTET_ASSIGN(report.loss, work.options.loss.loss(chosen.candidate.quantized.model));
   }
   return {};
 }
@@ -122,12 +122,14 @@ Result<Candidate> with_overrides(const Chosen& chosen, const std::vector<TypeOve
 
 // The result that is handed out: made in the way that was measured, now with the held-out samples, too, for
 // data is scarce.
-Result<Candidate> make_with_all(const ModelData& source, const Statistics& s, const Candidate& measured,
+Result<Candidate> make_with_all(const ModelData& source, const StatisticsStore& s, const Candidate& measured,
                                 const Recipe& recipe, const QuantizeOptions& options,
                                 const StepOptions& step) {
   const auto sets = {&s.kept(SampleRole::correct), &s.kept(SampleRole::select),
                      &s.kept(SampleRole::held_out)};
-  KeptSamples every(sets), correct(sets, SamplePlan::kMaxCorrect), select({&s.kept(SampleRole::select)});
+  KeptSamples every(sets), select({&s.kept(SampleRole::select)});
+  KeptSamples correct = options.correction != nullptr ? KeptSamples({options.correction})
+                                                      : KeptSamples(sets, SamplePlan::kMaxCorrect);
   const WorkingSamples samples{{correct.size() > 0 ? &correct : nullptr},
                                {select.size() > 0    ? &select
                                 : correct.size() > 0 ? &correct
@@ -144,7 +146,7 @@ Result<Candidate> make_with_all(const ModelData& source, const Statistics& s, co
 // What became of each operator.
 void count_operators(const Candidate& c, QuantizeReport& report) {
   const Graph& g = c.prepared.graph();
-  const Assignment& a = c.quantized.assignment;
+  const GraphAssignment& a = c.quantized.assignment;
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const NodeForm& f = a.nodes[n];
     if (f.kind == NodeForm::Kind::integer) ++(f.type == DType::int16 ? report.ops_int16 : report.ops_int8);
@@ -216,13 +218,14 @@ void add_target_findings(const Recipe& recipe, const QuantizeOptions& options, Q
 
 }  // namespace
 
-Result<QuantizeResult> quantize(const ModelData& source, const Statistics& statistics, const Recipe& recipe,
-                                const QuantizeOptions& options) {
+Result<QuantizedData> quantize(const ModelData& source, const StatisticsStore& statistics,
+                               const Recipe& recipe, const QuantizeOptions& options) {
   OCTET_TRY(recipe.check().at("the recipe"));
   if (recipe.observer == "moving-average" && is_integer(recipe.scheme) && !statistics.scope().running)
     return Status::invalid("the statistics have no moving averages; gather them with that observer");
-  KeptSamples correct({&statistics.kept(SampleRole::correct)}),
-      select({&statistics.kept(SampleRole::select)});
+  KeptSamples correct(
+      {options.correction != nullptr ? options.correction : &statistics.kept(SampleRole::correct)});
+  KeptSamples select({&statistics.kept(SampleRole::select)});
   KeptSamples held_out({&statistics.kept(SampleRole::held_out)});
   KeptSamples every({&statistics.kept(SampleRole::correct), &statistics.kept(SampleRole::select)});
   const StepOptions step{options.threads, options.progress, options.custom_ops};
@@ -231,7 +234,7 @@ Result<QuantizeResult> quantize(const ModelData& source, const Statistics& stati
   if (!samples.select && samples.correct) samples.select = {&correct};
   const Work work{recipe, statistics.values(), samples, every, options, step};
   OCTET_ASSIGN(Chosen best, choose_candidate(source, work));
-  QuantizeResult result;
+  QuantizedData result;
   OCTET_TRY(meet_targets(best, work, result.report));
   QuantizeReport& report = result.report;
   report.calibration_samples = statistics.samples();
@@ -254,9 +257,9 @@ Result<QuantizeResult> quantize(const ModelData& source, const Statistics& stati
   return result;
 }
 
-Result<QuantizeResult> result_of(const ModelData& source, AssignmentDocument assignment,
-                                 HeldOutSamples held_out, const StepOptions& options) {
-  QuantizeResult result;
+Result<QuantizedData> result_of(const ModelData& source, AssignmentDocument assignment,
+                                HeldOutSamples held_out, const StepOptions& options) {
+  QuantizedData result;
   OCTET_ASSIGN(const Candidate c, candidate_of(source, assignment));
   OCTET_TRY(describe(c, result.report));
   if (held_out) OCTET_TRY(measure(c, held_out, options, result.report));
@@ -265,36 +268,57 @@ Result<QuantizeResult> result_of(const ModelData& source, AssignmentDocument ass
   return result;
 }
 
-Result<Statistics> gather_statistics(const ModelData& source, SampleSource& samples, const Recipe& recipe,
-                                     const GatherScope& scope, const GatherOptions& options,
-                                     Statistics so_far,
-                                     const std::function<Status(const Statistics&)>& checkpoint) {
-  OCTET_ASSIGN(const std::vector<Variant> variants, variants_of(source, recipe));
+Result<StatisticsGatherer> StatisticsGatherer::begin(const ModelData& source, const Recipe& recipe,
+                                                     const GatherScope& scope, const GatherOptions& options,
+                                                     StatisticsStore so_far) {
+  OCTET_ASSIGN(std::vector<Variant> variants, variants_of(source, recipe));
   std::vector<const ModelData*> graphs;
   if (is_integer(recipe.scheme))
     for (const Variant& v : variants)
       graphs.push_back(v.prepared.model.get());
-  const Statistics::Scope wanted{scope.total >= 0 ? scope.total : samples.size(), scope.shard, scope.shards,
-                                 recipe.observer == "moving-average"};
+  const StatisticsStore::Scope wanted{scope.total, scope.shard, scope.shards,
+                                      recipe.observer == "moving-average"};
   if (so_far.position() == 0)
     so_far.begin(wanted);
   else if (!(so_far.scope() == wanted))
     return Status::invalid(
         "the statistics to resume were gathered from other data, another shard or for another kind of "
         "observer");
-  so_far.set_partial(true);
-  const auto save = [&]() { return checkpoint ? checkpoint(so_far) : Status(); };
-  OCTET_TRY(gather(graphs, samples, scope.hold_out, so_far, options, save));
-  so_far.set_partial(false);
-  return so_far;
+  OCTET_ASSIGN(auto pass, StatisticsPass::begin(graphs, scope.hold_out, std::move(so_far), options));
+  return StatisticsGatherer(std::move(variants), std::move(pass));
 }
 
-Result<QuantizeResult> quantize(const ModelData& source, SampleSource& samples, const Recipe& recipe,
-                                const QuantizeOptions& options) {
+Result<StatisticsStore> gather_statistics(const ModelData& source, SampleSource& samples,
+                                          const Recipe& recipe, const GatherScope& scope,
+                                          const GatherOptions& options, StatisticsStore so_far,
+                                          const std::function<Status(const StatisticsStore&)>& checkpoint) {
+  GatherScope all = scope;
+  if (all.total < 0) all.total = samples.size();
+  OCTET_ASSIGN(StatisticsGatherer gatherer,
+               StatisticsGatherer::begin(source, recipe, all, options, std::move(so_far)));
+  gatherer.store().set_partial(true);
+  const int64_t seen = gatherer.store().position(), size = samples.size();
+  std::vector<ConstTensorView> sample;
+  OCTET_TRY(samples.rewind());
+  for (int64_t i = 0;; ++i) {
+    OCTET_ASSIGN(const bool more, samples.next(sample));
+    if (!more) break;
+    if (i < seen) continue;
+    OCTET_TRY(gatherer.add(sample));
+    if (options.progress) options.progress("calibrating", i + 1, size);
+    if (checkpoint) OCTET_TRY(checkpoint(gatherer.store()));
+  }
+  if (gatherer.store().samples() == 0) return Status::invalid("no calibration data");
+  gatherer.store().set_partial(false);
+  return std::move(gatherer.store());
+}
+
+Result<QuantizedData> quantize(const ModelData& source, SampleSource& samples, const Recipe& recipe,
+                               const QuantizeOptions& options) {
   OCTET_TRY(recipe.check().at("the recipe"));
   GatherScope scope;
   scope.hold_out = !options.held_out;
-  OCTET_ASSIGN(const Statistics statistics,
+  OCTET_ASSIGN(const StatisticsStore statistics,
                gather_statistics(source, samples, recipe, scope,
                                  {options.threads, options.progress, options.custom_ops}));
   return quantize(source, statistics, recipe, options);

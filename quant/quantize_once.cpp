@@ -10,7 +10,7 @@
 namespace octet {
 namespace {
 
-std::vector<TypeOverride> find_refused(const Materialized& m, const Assignment& a) {
+std::vector<TypeOverride> find_refused(const Materialized& m, const GraphAssignment& a) {
   ThreadPool pool(1);
   std::vector<TypeOverride> refused;
   for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
@@ -31,7 +31,7 @@ Result<Quantized> quantize_once(const PreparedModel& prepared, const GraphStatis
                                 const WeightMoments* moments) {
   const Graph& g = prepared.model->main();
   for (;;) {
-    OCTET_ASSIGN(Assignment a, assign(g, statistics, recipe, overrides, prepared.int16_activations));
+    OCTET_ASSIGN(GraphAssignment a, assign(g, statistics, recipe, overrides, prepared.int16_activations));
     OCTET_ASSIGN(Materialized m, materialize(g, a, recipe.io));
     if (std::vector<TypeOverride> refused = find_refused(m, a); !refused.empty()) {
       // Each round moves at least one more node from int16 to int8 or from there to float, so this ends.

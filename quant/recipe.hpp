@@ -1,50 +1,15 @@
-// Recipe: everything a user decides about a quantization. Plain, printable, diffable.
+// Recipes as the quantizer reads them: what one asks of each operator.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "octet/recipe.hpp"
 #include "octet/status.hpp"
-#include "quant/statistics/observer.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
-
-enum class Scheme : uint8_t {
-  int8,         // activations and weights int8, bias int32: the TFLite 8-bit specification
-  int16x8,      // activations int16, weights int8, bias int64: TFLite's 16x8 specification
-  dynamic,      // int8 or int4 weights, activations quantized in every run; needs no data
-  weight_only,  // int8 or int4 weights, float arithmetic; needs no data
-  float16,      // float16 weights, float arithmetic; needs no data
-  floating,     // nothing; for operators that stay as they are
-};
-std::string_view name_of(Scheme s);  // "int8", "int16x8", "dynamic", "weight-only", "float16", "float"
-Result<Scheme> scheme_of(std::string_view name);
-// Activations are integers with scales that calibration finds.
-inline bool is_integer(Scheme s) {
-  return s == Scheme::int8 || s == Scheme::int16x8;
-}
-
-// Types of the quantized model's inputs and outputs.
-enum class Io : uint8_t {
-  keep,   // those of the source model: a drop-in replacement
-  int8,   // integers, quantized as the graph is inside
-  uint8,  // the same with 128 added
-  int16,  // likewise with 16 bits
-};
-std::string_view name_of(Io io);
-Result<Io> io_of(std::string_view name);
-
-// How weights become integers.
-enum class Rounding : uint8_t {
-  nearest,      // each by itself
-  compensated,  // so that errors cancel on the calibration data (weight_rounding.hpp); without data: nearest
-};
-std::string_view name_of(Rounding r);
-Result<Rounding> rounding_of(std::string_view name);
 
 // The integers that weights become, and how many of them share a scale.
 struct WeightForm {
@@ -56,66 +21,6 @@ struct WeightForm {
 };
 // What blocks may be: what XNNPACK takes.
 inline constexpr int32_t kBlockStep = 32, kMostBlock = 4096;
-
-// What becomes of operators that cost too much accuracy in int8.
-enum class RaiseTo : uint8_t {
-  int16,     // 16-bit activations; float only where that is not enough
-  floating,  // float
-};
-std::string_view name_of(RaiseTo r);  // "int16", "float"
-Result<RaiseTo> raise_to_of(std::string_view name);
-
-// Some operators differ from the rest: a glob on name, kind or origin, and what is different.
-struct OperatorRecipe {
-  std::string match;
-  // Not set: the recipe's own. int8 and int16x8 mix with each other, and only where the recipe's own is one
-  // of the two: they need calibration.
-  std::optional<Scheme> scheme;
-  std::optional<int> bits;
-  std::optional<int32_t> block;
-  std::optional<bool> per_channel;
-
-  friend bool operator==(const OperatorRecipe&, const OperatorRecipe&) = default;
-};
-
-struct Recipe {
-  Scheme scheme = Scheme::int8;
-  std::string observer{kDefaultObserver};
-  bool per_channel = true;  // WeightForm
-  int weight_bits = 8;
-  int32_t block = 0;
-  Io io = Io::keep;
-  // Operators to leave in float: globs (* and ?) on the operator's name or kind; several names of fused
-  // operators match if one does.
-  std::vector<std::string> keep_float;
-  std::vector<OperatorRecipe> operators;  // the first that matches counts, after `keep_float`
-  bool equalize = true;                   // cross-layer equalization before calibration, where it helps
-  bool spare_channels = true;             // unused channels become copies of others (spare_channels.hpp)
-  bool balance = true;                    // rescale channels of activations by what they hold on the data
-  bool wide =
-      true;  // int8: 16-bit activations where 8 bits are rounded again and again (int16_activation_rules.cpp)
-  Rounding rounding = Rounding::compensated;
-  bool bias_correction = true;  // shift biases by the mean error on the calibration data
-  // Raise the worst operators until the output reaches this many dB; 0: never.
-  double min_sqnr_db = 0;
-  RaiseTo raise_to = RaiseTo::int16;
-
-  static Recipe int8() { return {}; }
-  static Recipe of(Scheme s) {
-    Recipe r;
-    r.scheme = s;
-    return r;
-  }
-
-  // Names the first key or value that is unknown or has the wrong type.
-  static Result<Recipe> from_json(std::string_view text);
-  static Result<Recipe> load(const std::string& path);
-  std::string to_json() const;
-  // Do the parts go together? Names the first that does not.
-  Status check() const;
-
-  friend bool operator==(const Recipe&, const Recipe&) = default;
-};
 
 // Shell-like pattern: * any characters, ? one. Case matters.
 bool glob_match(std::string_view pattern, std::string_view text);

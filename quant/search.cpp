@@ -15,7 +15,7 @@ namespace {
 // worst first. With `keep_borders` none that reads an input or writes an output of the graph.
 std::vector<NodeId> by_harm(const Candidate& c, bool keep_borders) {
   const Graph& g = c.prepared.graph();
-  const Assignment& a = c.quantized.assignment;
+  const GraphAssignment& a = c.quantized.assignment;
   std::set<ValueId> borders;
   if (keep_borders)
     for (const auto* list : {&g.inputs, &g.outputs})
@@ -135,7 +135,7 @@ TargetFunction sqnr_target(double db, SampleSource& samples, const StepOptions& 
 
 TargetFunction loss_target(const LossLimit& limit, std::optional<double>& last) {
   return [&limit, &last](const Candidate& c) -> Result<TargetFigure> {
-    OCTET_ASSIGN(last, limit.loss(*c.quantized.model));
+    OCTET_ASSIGN(last, limit.loss(c.quantized.model));
     return TargetFigure{*last <= limit.limit, 0, *last};
   };
 }

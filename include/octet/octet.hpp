@@ -1,4 +1,4 @@
-// Octet: load a model and run it.
+// Octet: load a model, run it, quantize it.
 //
 //   auto model = octet::Model::load("net.tflite");
 //   if (!model.ok()) { std::cerr << model.status().message() << '\n'; return 1; }
@@ -13,6 +13,8 @@
 //   model.hpp     Model: load, look inside, save
 //   executor.hpp  Plan, Executor: run
 //   convert.hpp   elements as real numbers, and numbers as elements
+//   quantize.hpp  Quantizer: from a float model to a quantized one; with recipe.hpp, samples.hpp, compare.hpp
+//                 (not in a library that was built without the quantizer)
 //   custom.hpp    CustomOps: operators of the program's own (docs/CUSTOM_OPS.md)
 //   try.hpp       OCTET_TRY, OCTET_ASSIGN: pass errors on (not included here)
 //   octet.h       all of this for C
@@ -28,3 +30,6 @@
 #include "octet/model.hpp"
 #include "octet/status.hpp"
 #include "octet/tensor.hpp"
+#if __has_include("octet/quantize.hpp")
+#include "octet/quantize.hpp"
+#endif

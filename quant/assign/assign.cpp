@@ -56,7 +56,7 @@ class Assigner {
       overrides_[static_cast<size_t>(o.node)] = &o;
   }
 
-  Result<Assignment> run() {
+  Result<GraphAssignment> run() {
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       decide_form(static_cast<NodeId>(i));
     for (size_t v = 0; v < g_.values.size(); ++v)
@@ -453,14 +453,15 @@ class Assigner {
   const Recipe& recipe_;
   NodeMarks int16_activations_;
   Groups groups_;
-  Assignment a_;
+  GraphAssignment a_;
   std::vector<const TypeOverride*> overrides_;  // per node; most are null
 };
 
 }  // namespace
 
-Result<Assignment> assign(const Graph& g, const GraphStatistics& statistics, const Recipe& recipe,
-                          const std::vector<TypeOverride>& overrides, const NodeMarks& int16_activations) {
+Result<GraphAssignment> assign(const Graph& g, const GraphStatistics& statistics, const Recipe& recipe,
+                               const std::vector<TypeOverride>& overrides,
+                               const NodeMarks& int16_activations) {
   for (const TypeOverride& o : overrides)
     if (o.node < 0 || static_cast<size_t>(o.node) >= g.nodes.size())
       return Status::invalid(fmt::format("there is no operator {} to give another type", o.node));

@@ -7,17 +7,12 @@
 #include <vector>
 
 #include "graph/graph_editor.hpp"
+#include "octet/quantize.hpp"
 #include "quant/recipe.hpp"
 #include "quant/statistics/statistics.hpp"
 #include "schema/ir/graph.hpp"
 
 namespace octet {
-
-// Something a user should know about a tensor or operator.
-struct Finding {
-  std::string where;  // its name
-  std::string what;
-};
 
 struct NodeForm {
   enum class Kind : uint8_t {
@@ -33,7 +28,7 @@ struct NodeForm {
   std::vector<Quantization> inputs, outputs, intermediates;
 };
 
-struct Assignment {
+struct GraphAssignment {
   std::vector<NodeForm> nodes;  // one per node of the graph
   // How each value that is float32 now is held where it is an integer: the quantization it is produced with,
   // or that a QUANTIZE gives it. Empty: never an integer.
@@ -55,8 +50,8 @@ struct TypeOverride {
 
 // Of several overrides of one node the last counts. `int16_activations`: the operators that round_once()
 // found to need them; a recipe may say otherwise.
-Result<Assignment> assign(const Graph& g, const GraphStatistics& statistics, const Recipe& recipe,
-                          const std::vector<TypeOverride>& overrides = {},
-                          const NodeMarks& int16_activations = {});
+Result<GraphAssignment> assign(const Graph& g, const GraphStatistics& statistics, const Recipe& recipe,
+                               const std::vector<TypeOverride>& overrides = {},
+                               const NodeMarks& int16_activations = {});
 
 }  // namespace octet

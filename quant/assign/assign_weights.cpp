@@ -83,9 +83,13 @@ void assign_weights(const Graph& g, const Node& node, const QuantRule& rules, bo
     }
     form.inputs[i] = quantization_of(w.scale, axis);
   }
+  assign_biases(g, node, rules, form);
+}
+
+void assign_biases(const Graph& g, const Node& node, const QuantRule& rules, NodeForm& form) {
   for (size_t b = 0; b < node.inputs.size(); ++b) {
     const TensorRule& rule = rules.input(b);
-    if (!is_real(g, node.inputs[b]) || rule.kind != Kind::bias) continue;
+    if (!is_real(g, node.inputs[b]) || rule.kind != Kind::bias || form.inputs[b]) continue;
     const float x = scale_beside(rule, form);
     const Quantization& w = form.inputs[static_cast<size_t>(rule.b)];
     std::vector<float> scales;

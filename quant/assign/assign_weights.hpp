@@ -15,5 +15,7 @@ bool is_weights(const TensorRule& r);
 // there. (Q5), (Q6), (Q11)
 void assign_weights(const Graph& g, const Node& node, const QuantRule& rules, bool per_channel,
                     NodeForm& form, std::vector<Finding>& findings);
+// The part of it for biases that have no scale yet. (Q6)
+void assign_biases(const Graph& g, const Node& node, const QuantRule& rules, NodeForm& form);
 
 }  // namespace octet

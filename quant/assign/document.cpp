@@ -91,7 +91,7 @@ Status read_operators(const DocumentJson& list, AssignmentDocument& d) {
 }
 
 Status read_tensors(const DocumentJson& list, AssignmentDocument& d) {
-  Assignment& a = d.assignment;
+  GraphAssignment& a = d.assignment;
   for (const DocumentJson& t : list) {
     OCTET_ASSIGN(std::string name, name_in(t).at("tensors"));
     const std::string place = fmt::format("tensor '{}'", name);
@@ -200,7 +200,7 @@ Result<AssignmentDocument> AssignmentDocument::load(const std::string& path) {
   return from_json(text).at(path);
 }
 
-AssignmentDocument document_of(const Graph& prepared, const Assignment& assignment, const Recipe& recipe,
+AssignmentDocument document_of(const Graph& prepared, const GraphAssignment& assignment, const Recipe& recipe,
                                const ChannelExponents& exponents) {
   AssignmentDocument d;
   d.recipe = recipe;
@@ -216,7 +216,7 @@ AssignmentDocument document_of(const Graph& prepared, const Assignment& assignme
   return d;
 }
 
-Result<Assignment> assignment_for(const Graph& prepared, const AssignmentDocument& d) {
+Result<GraphAssignment> assignment_for(const Graph& prepared, const AssignmentDocument& d) {
   if (d.operators.size() != prepared.nodes.size() || d.values.size() != prepared.values.size())
     return Status::invalid(fmt::format("the assignment has {} operators and {} tensors, the model {} and {}",
                                        d.operators.size(), d.values.size(), prepared.nodes.size(),

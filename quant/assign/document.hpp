@@ -25,7 +25,7 @@ struct AssignmentDocument {
   // Names and kinds of the prepared graph's operators and the names of its values, which `assignment` is
   // about.
   std::vector<std::string> operators, kinds, values;
-  Assignment assignment;
+  GraphAssignment assignment;
   std::vector<TensorContents> contents;
 
   // Contents in base 64; numbers so that they are read back as they were.
@@ -37,10 +37,10 @@ struct AssignmentDocument {
 };
 
 // The document of an assignment of this graph; without contents.
-AssignmentDocument document_of(const Graph& prepared, const Assignment& assignment, const Recipe& recipe,
+AssignmentDocument document_of(const Graph& prepared, const GraphAssignment& assignment, const Recipe& recipe,
                                const ChannelExponents& exponents);
 // The assignment that a document holds, if it is one of this graph: the same operators and values, types and
 // quantizations that they can have. Errors name the operator or tensor.
-Result<Assignment> assignment_for(const Graph& prepared, const AssignmentDocument& document);
+Result<GraphAssignment> assignment_for(const Graph& prepared, const AssignmentDocument& document);
 
 }  // namespace octet

@@ -20,7 +20,7 @@ using FormKind = NodeForm::Kind;
 // and integer; the one its producer makes comes first, the other is made by a conversion when somebody asks.
 class Builder {
  public:
-  Builder(const Graph& g, const Assignment& a, Io io) : g_(g), a_(a), io_(io), forms_(g.values.size()) {
+  Builder(const Graph& g, const GraphAssignment& a, Io io) : g_(g), a_(a), io_(io), forms_(g.values.size()) {
     out_.name = g.name;
     for (ValueId v : g.outputs)
       is_output_.insert(v);
@@ -332,7 +332,7 @@ class Builder {
   }
 
   const Graph& g_;
-  const Assignment& a_;
+  const GraphAssignment& a_;
   Io io_;
   Graph out_;
   std::vector<NodeId> source_;
@@ -343,7 +343,7 @@ class Builder {
 
 }  // namespace
 
-Result<Materialized> materialize(const Graph& g, const Assignment& assignment, Io io) {
+Result<Materialized> materialize(const Graph& g, const GraphAssignment& assignment, Io io) {
   if (assignment.nodes.size() != g.nodes.size() || assignment.values.size() != g.values.size() ||
       assignment.types.size() != g.values.size())
     return Status::internal("the assignment belongs to another graph");

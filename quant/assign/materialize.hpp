@@ -10,6 +10,6 @@ struct Materialized {
   std::vector<NodeId> source;  // per node of `graph`: the node it came from; -1 for conversions at borders
 };
 
-Result<Materialized> materialize(const Graph& g, const Assignment& assignment, Io io);
+Result<Materialized> materialize(const Graph& g, const GraphAssignment& assignment, Io io);
 
 }  // namespace octet

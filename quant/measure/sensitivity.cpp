@@ -17,12 +17,12 @@ constexpr int64_t kSamples = 8;
 // An element that is read, computed and written, in multiply-accumulates of a convolution.
 constexpr double kElement = 4;
 
-bool is_rounded(const Graph& g, const Assignment& a, ValueId v) {
+bool is_rounded(const Graph& g, const GraphAssignment& a, ValueId v) {
   return v != kNoValue && !g.value(v).is_constant() && !a.values[static_cast<size_t>(v)].empty() &&
          a.types[static_cast<size_t>(v)] == DType::int8;
 }
 
-bool is_integer(const Assignment& a, NodeId n) {
+bool is_integer(const GraphAssignment& a, NodeId n) {
   return a.nodes[static_cast<size_t>(n)].kind == NodeForm::Kind::integer;
 }
 
@@ -45,7 +45,7 @@ struct Group {
 };
 
 // `fixed`: values that are rounded to 8 bits whatever becomes of the operators.
-std::vector<Group> groups_of(const Graph& g, const Assignment& a, const std::set<ValueId>& fixed) {
+std::vector<Group> groups_of(const Graph& g, const GraphAssignment& a, const std::set<ValueId>& fixed) {
   std::vector<size_t> root(g.values.size());
   for (size_t v = 0; v < root.size(); ++v)
     root[v] = v;
@@ -95,7 +95,7 @@ std::vector<Group> groups_of(const Graph& g, const Assignment& a, const std::set
 }
 
 // The float model with the sources of one group rounded.
-ModelData with_rounding(const ModelData& model, const Assignment& a, const Group& group) {
+ModelData with_rounding(const ModelData& model, const GraphAssignment& a, const Group& group) {
   ModelData m = model;
   Graph& g = m.main();
   const Uses uses = uses_of(g);
@@ -137,7 +137,7 @@ ModelData with_rounding(const ModelData& model, const Assignment& a, const Group
 }  // namespace
 
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
-                                                      const Assignment& assignment, const Recipe& recipe,
+                                                      const GraphAssignment& assignment, const Recipe& recipe,
                                                       SelectionSamples samples, const StepOptions& options) {
   const Graph& g = prepared.model->main();
   const Uses uses = uses_of(g);

@@ -21,7 +21,7 @@ struct NoisyActivation {
 // first. Each is rounded alone, in float, on a few of the samples. Inputs and outputs that the recipe wants
 // in 8 bits are rounded in any case.
 Result<std::vector<NoisyActivation>> rank_activations(const PreparedModel& prepared,
-                                                      const Assignment& assignment, const Recipe& recipe,
+                                                      const GraphAssignment& assignment, const Recipe& recipe,
                                                       SelectionSamples samples, const StepOptions& options);
 
 // (Q20) Takes from `ranked` what should bring the noise of the outputs from `now` to `wanted` with little

@@ -1,7 +1,6 @@
 #include "quant/statistics/gather.hpp"
 
 #include <fmt/format.h>
-#include <optional>
 #include <set>
 
 #include "octet/try.hpp"
@@ -69,43 +68,34 @@ Status Gatherer::run(const std::vector<ConstTensorView>& sample, ValueStatistics
   return {};
 }
 
-Status gather(std::span<const ModelData* const> graphs, SampleSource& samples, bool hold_out,
-              Statistics& statistics, const GatherOptions& options,
-              const std::function<Status()>& checkpoint) {
-  const Statistics::Scope& scope = statistics.scope();
-  if (statistics.position() > 0)
+Result<std::unique_ptr<StatisticsPass>> StatisticsPass::begin(std::span<const ModelData* const> graphs,
+                                                              bool hold_out, StatisticsStore so_far,
+                                                              const GatherOptions& options) {
+  if (so_far.position() > 0)
     for (const ModelData* g : graphs)
-      if (const GraphStatistics known(statistics.values(), *g); !known.missing().empty())
+      if (const GraphStatistics known(so_far.values(), *g); !known.missing().empty())
         return Status::invalid(fmt::format(
             "the statistics to resume have nothing on tensor '{}': they were gathered from another model "
             "or with other options",
             known.missing()[0]));
-  Gatherer gatherer(graphs, options);
-  std::optional<SamplePlan> plan;
-  std::vector<ConstTensorView> sample;
-  const int64_t seen = statistics.position(), size = samples.size();
-  OCTET_TRY(samples.rewind());
-  for (int64_t i = 0;; ++i) {
-    OCTET_ASSIGN(const bool more, samples.next(sample));
-    if (!more) break;
-    if (i < seen) continue;
-    if (!plan) {
-      int64_t bytes = 0;
-      for (const ConstTensorView& v : sample)
-        bytes += v.bytes();
-      plan = SamplePlan::of(scope.total, bytes, hold_out);
-    }
-    const int64_t index = scope.shard + i * scope.shards;
-    const SampleRole role = plan->role(index);
-    if (role != SampleRole::range) statistics.keep(role, index, sample);
-    auto status = gatherer.run(
-        sample, role == SampleRole::held_out ? statistics.held_out_values() : statistics.values());
-    if (!status.ok()) return std::move(status).at(fmt::format("sample {}", index));
-    statistics.count_sample(role);
-    if (options.progress) options.progress("calibrating", i + 1, size);
-    if (checkpoint) OCTET_TRY(checkpoint());
+  return std::unique_ptr<StatisticsPass>(new StatisticsPass(graphs, hold_out, std::move(so_far), options));
+}
+
+Status StatisticsPass::add(const std::vector<ConstTensorView>& sample) {
+  const StatisticsStore::Scope& scope = store_.scope();
+  if (!plan_) {
+    int64_t bytes = 0;
+    for (const ConstTensorView& v : sample)
+      bytes += v.bytes();
+    plan_ = SamplePlan::of(scope.total, bytes, hold_out_);
   }
-  if (statistics.samples() == 0) return Status::invalid("no calibration data");
+  const int64_t index = scope.shard + store_.position() * scope.shards;
+  const SampleRole role = plan_->role(index);
+  if (role != SampleRole::range) store_.keep(role, index, sample);
+  auto status =
+      gatherer_.run(sample, role == SampleRole::held_out ? store_.held_out_values() : store_.values());
+  if (!status.ok()) return std::move(status).at(fmt::format("sample {}", index));
+  store_.count_sample(role);
   return {};
 }
 

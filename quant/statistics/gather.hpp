@@ -1,9 +1,11 @@
 // One pass over the data: every sample is read once, whatever the number of graphs that it runs through.
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "quant/statistics/sample_source.hpp"
 #include "quant/statistics/statistics.hpp"
@@ -32,12 +34,27 @@ class Gatherer {
   std::vector<std::unique_ptr<GraphTap>> taps_;
 };
 
-// All of `samples`: those that are held out are kept and not run; the others set ranges, and some are kept
-// for corrections and choices. `hold_out`: false when there are other samples to measure on. Samples that
-// `statistics` has already (position()) are passed over. `checkpoint` is called after each sample and may
-// save what there is.
-Status gather(std::span<const ModelData* const> graphs, SampleSource& samples, bool hold_out,
-              Statistics& statistics, const GatherOptions& options,
-              const std::function<Status()>& checkpoint = nullptr);
+// One pass over one part of the data, sample by sample. Samples that are held out are kept and set no ranges;
+// the others set ranges, and some are kept for corrections and choices.
+class StatisticsPass {
+ public:
+  // `hold_out`: false when there are other samples to measure on. Error when `so_far` was gathered from other
+  // graphs.
+  static Result<std::unique_ptr<StatisticsPass>> begin(std::span<const ModelData* const> graphs,
+                                                       bool hold_out, StatisticsStore so_far,
+                                                       const GatherOptions& options);
+  // The sample at store().position() of this part of the data.
+  Status add(const std::vector<ConstTensorView>& sample);
+  StatisticsStore& store() { return store_; }
+
+ private:
+  StatisticsPass(std::span<const ModelData* const> graphs, bool hold_out, StatisticsStore so_far,
+                 const GatherOptions& options)
+      : gatherer_(graphs, options), hold_out_(hold_out), store_(std::move(so_far)) {}
+  Gatherer gatherer_;
+  bool hold_out_;
+  StatisticsStore store_;
+  std::optional<SamplePlan> plan_;
+};
 
 }  // namespace octet

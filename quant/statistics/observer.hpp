@@ -3,10 +3,10 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string_view>
 #include <vector>
 
+#include "octet/recipe.hpp"
 #include "quant/statistics/tensor_statistics.hpp"
 
 namespace octet {
@@ -26,11 +26,6 @@ struct Observer {
   Range range(const TensorStatistics& s, const Response& response = nullptr) const;
 };
 
-// The observer that calibrate and quantize take unless told otherwise.
-inline constexpr std::string_view kDefaultObserver = "mse";
-
-// "minmax", "moving-average", "percentile", "mse", "entropy".
-std::span<const std::string_view> observer_names();
 // Fails on an unknown name, and says which ones there are.
 Result<const Observer*> find_observer(std::string_view name);
 

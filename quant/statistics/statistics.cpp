@@ -33,7 +33,7 @@ Result<ValueStatistics> merged(const ValueStatistics& a, const ValueStatistics& 
   return all;
 }
 
-const SampleSet& Statistics::kept(SampleRole role) const {
+const SampleSet& StatisticsStore::kept(SampleRole role) const {
   switch (role) {
     case SampleRole::correct: return correct_;
     case SampleRole::select: return select_;
@@ -41,17 +41,17 @@ const SampleSet& Statistics::kept(SampleRole role) const {
   }
 }
 
-void Statistics::keep(SampleRole role, int64_t index, const std::vector<ConstTensorView>& sample) {
+void StatisticsStore::keep(SampleRole role, int64_t index, const std::vector<ConstTensorView>& sample) {
   if (role == SampleRole::correct) keep_sample(correct_, index, sample);
   if (role == SampleRole::select) keep_sample(select_, index, sample);
   if (role == SampleRole::held_out) keep_sample(held_out_, index, sample);
 }
 
-void Statistics::begin(const Scope& scope) {
+void StatisticsStore::begin(const Scope& scope) {
   scope_ = scope;
 }
 
-Status Statistics::merge(const Statistics& other) {
+Status StatisticsStore::merge(const StatisticsStore& other) {
   if (position() == 0) {
     *this = other;
     return {};

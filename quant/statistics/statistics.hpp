@@ -24,7 +24,7 @@ using ValueStatistics = std::map<StatisticsKey, TensorStatistics>;
 // What both saw.
 Result<ValueStatistics> merged(const ValueStatistics& a, const ValueStatistics& b);
 
-class Statistics {
+class StatisticsStore {
  public:
   int64_t samples() const { return samples_; }  // that set ranges
   // Fewer samples were seen than the data set (or this shard of it) has.
@@ -57,13 +57,13 @@ class Statistics {
 
   // Add what was gathered from another shard of the data set, or from other data. The result does not depend
   // on the order of merging shards, and merged shards are what the whole data set gives, byte for byte.
-  Status merge(const Statistics& other);
+  Status merge(const StatisticsStore& other);
 
   // Through a temporary file beside `path`.
   Status save(const std::string& path) const;
-  static Result<Statistics> load(const std::string& path);
+  static Result<StatisticsStore> load(const std::string& path);
   std::string to_bytes() const;
-  static Result<Statistics> from_bytes(std::string_view bytes);
+  static Result<StatisticsStore> from_bytes(std::string_view bytes);
 
  private:
   Scope scope_;

@@ -125,7 +125,7 @@ Status load_values(const StatisticsJson& index, const char* key, ValueStatistics
 
 }  // namespace
 
-std::string Statistics::to_bytes() const {
+std::string StatisticsStore::to_bytes() const {
   std::string blob;
   StatisticsJson kept = StatisticsJson::object();
   for (const RoleName& r : kKeptRoles)
@@ -144,7 +144,7 @@ std::string Statistics::to_bytes() const {
   return fmt::format("{}{}\n{}\n", kMagic, text.size(), text) + blob;
 }
 
-Result<Statistics> Statistics::from_bytes(std::string_view bytes) {
+Result<StatisticsStore> StatisticsStore::from_bytes(std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) return Status::invalid("is not a statistics file of this version");
   bytes.remove_prefix(kMagic.size());
   size_t length = 0;
@@ -155,7 +155,7 @@ Result<Statistics> Statistics::from_bytes(std::string_view bytes) {
     return Status::invalid("is truncated");
   OCTET_ASSIGN(const StatisticsJson index, parse_json(bytes.substr(digits + 1, length)));
   const std::string_view blob = bytes.substr(digits + length + 2);
-  Statistics s;
+  StatisticsStore s;
   OCTET_ASSIGN(s.samples_, json_int(index, "samples", 0, kMaxSamples));
   OCTET_ASSIGN(s.skipped_, json_int(index, "held_out", 0, kMaxSamples));
   OCTET_ASSIGN(s.scope_.total, json_int(index, "total", -1, kMaxSamples));
@@ -182,11 +182,11 @@ Result<Statistics> Statistics::from_bytes(std::string_view bytes) {
   return s;
 }
 
-Status Statistics::save(const std::string& path) const {
+Status StatisticsStore::save(const std::string& path) const {
   return write_file(path, to_bytes());
 }
 
-Result<Statistics> Statistics::load(const std::string& path) {
+Result<StatisticsStore> StatisticsStore::load(const std::string& path) {
   OCTET_ASSIGN(const std::string bytes, read_file(path));
   return from_bytes(bytes).at(path);
 }

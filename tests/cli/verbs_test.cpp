@@ -234,6 +234,11 @@ TEST_CASE("extract and implant: an exact round trip") {
   REQUIRE_MESSAGE(i.code == 0, i.err);
   CHECK(test::read_bytes(folder / "i.tflite") == test::read_bytes(folder / "q.tflite"));
 
+  // A default result goes back into the float model that it was made of.
+  const Outcome back = octet({"implant", model, folder / "x", "-o", folder / "back.tflite"});
+  REQUIRE_MESSAGE(back.code == 0, back.err);
+  CHECK(test::read_bytes(folder / "back.tflite") == test::read_bytes(folder / "q.tflite"));
+
   // Into the float model: weights and activations from the index, the bias computed.
   write_bytes(folder / "x/tensors.json",
               R"({"tensors": [{"name": "x", "dtype": "int8", "scale": 0.05, "zero_point": 0},
@@ -260,7 +265,10 @@ TEST_CASE("extract and implant: an exact round trip") {
   refuse(R"({"name": "w", "dtype": "int8", "scale": -1})", {"'w'", "scale"});
   refuse(R"({"name": "w", "dtype": "int8", "scale": 1, "zero_point": 300})", {"'w'", "zero point 300"});
   refuse(R"({"name": "y", "dtype": "int8", "scale": 1})", {"'x'", "has no scale"});
-  refuse(R"({"name": "x", "file": "0.npy"})", {"'x'", "no contents"});
+  refuse(R"({"name": "x", "file": "../d.npy"})", {"'x'", "no contents"});
+  refuse(R"({"name": "w", "file": "absent.npy"})", {"'w'", "absent.npy"});
+  refuse(R"({"name": "w"}], "operators": [{"inputs": 1}, 2)", {"operator 0", "kind"});
+  refuse(R"({"name": "w"}], "channel_exponents": {"x": [300]}, "more": [1)", {"'x'", "127"});
   refuse(R"({"name": "w", "file": "../d.npy"})", {"'w'", "40x1x4", "3x4"});
   refuse("nonsense", {"tensors.json"});
 }

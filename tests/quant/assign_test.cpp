@@ -17,7 +17,7 @@ namespace {
 // A graph with everything assign() wants to know about it.
 struct Assigned {
   ModelData model;
-  Assignment a;
+  GraphAssignment a;
 
   explicit Assigned(GraphBuilder& b, Recipe recipe = {}, float scale = 1) : model(model_of(b.build())) {
     recipe.observer = "minmax";

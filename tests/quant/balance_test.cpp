@@ -36,7 +36,7 @@ ModelData uneven_net() {
   return model_of(std::move(g));
 }
 
-QuantizeResult quantized(const ModelData& m, const Recipe& recipe = {}) {
+QuantizedData quantized(const ModelData& m, const Recipe& recipe = {}) {
   RandomSamples samples(m, 12);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -65,7 +65,7 @@ TEST_CASE("balancing wins decibels on new data, and layers are compared in the s
   const ModelData m = uneven_net();
   Recipe balanced = plain();
   balanced.balance = true;
-  const QuantizeResult before = quantized(m, plain()), after = quantized(m, balanced);
+  const QuantizedData before = quantized(m, plain()), after = quantized(m, balanced);
   CHECK(before.report.fusions.count("balance") == 0);
   CHECK(after.report.fusions.at("balance") == 1);
   const Comparison worse = on_new_data(m, *before.model), better = on_new_data(m, *after.model);
@@ -143,7 +143,7 @@ TEST_CASE("factors of a source that was balanced before are added up") {
   recipe.balance = true;
   const std::vector<int8_t> once = exponents_of(*quantized(m, recipe).model).at(hidden);
   m.metadata.emplace_back("octet.exponents/" + hidden, Constant::of(std::vector<int8_t>(8, -3)));
-  const QuantizeResult q = quantized(m, recipe);
+  const QuantizedData q = quantized(m, recipe);
   const std::vector<int8_t> twice = exponents_of(*q.model).at(hidden);
   for (size_t c = 0; c < 8; ++c)
     CHECK(twice.at(c) == once.at(c) - 3);

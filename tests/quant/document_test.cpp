@@ -27,7 +27,7 @@ ModelData document_net() {
   return model_of(b.build());
 }
 
-QuantizeResult document_result(const ModelData& m, const Recipe& recipe) {
+QuantizedData document_result(const ModelData& m, const Recipe& recipe) {
   RandomSamples samples(m, 20);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -45,7 +45,7 @@ TEST_CASE("a document gives the same bytes again, without data") {
   recipes.emplace_back().min_sqnr_db = 50;
   for (const Recipe& recipe : recipes) {
     CAPTURE(recipe.to_json());
-    const QuantizeResult q = document_result(m, recipe);
+    const QuantizedData q = document_result(m, recipe);
     const auto d = AssignmentDocument::from_json(q.assignment.to_json());
     REQUIRE_MESSAGE(d.ok(), d.status().message());
     CHECK(d->to_json() == q.assignment.to_json());
@@ -57,7 +57,7 @@ TEST_CASE("a document gives the same bytes again, without data") {
 
 TEST_CASE("an edited document is what is applied") {
   const ModelData m = document_net();
-  const QuantizeResult q = document_result(m, {});
+  const QuantizedData q = document_result(m, {});
   nlohmann::ordered_json json = nlohmann::ordered_json::parse(q.assignment.to_json());
   for (auto& o : json["operators"])
     if (o["name"] == "first")
@@ -80,7 +80,7 @@ TEST_CASE("an edited document is what is applied") {
 
 TEST_CASE("a document that does not fit the model is an error that names what is wrong") {
   const ModelData m = document_net();
-  const QuantizeResult q = document_result(m, {});
+  const QuantizedData q = document_result(m, {});
   const auto error_of = [&](auto change) {
     AssignmentDocument d = q.assignment;
     change(d);

@@ -32,7 +32,7 @@ GraphBuilder small_net() {
   return b;
 }
 
-QuantizeResult quantized_local(const ModelData& m, const Recipe& recipe = {}) {
+QuantizedData quantized_local(const ModelData& m, const Recipe& recipe = {}) {
   RandomSamples samples(m, 12);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -50,7 +50,7 @@ int count(const Graph& g, OpKind kind) {
 
 TEST_CASE("a small network becomes int8 throughout and stays close") {
   const ModelData m = model_of(small_net().build());
-  const QuantizeResult q = quantized_local(m);
+  const QuantizedData q = quantized_local(m);
   const Graph& g = q.model->main();
   CHECK(q.report.ops_float == 0);
   CHECK(q.report.fallback.empty());
@@ -86,7 +86,7 @@ TEST_CASE("a model with int8 weights and float activations becomes int8 througho
   const ModelData m = model_of(b.build());
   Recipe recipe;
   recipe.rounding = Rounding::nearest;
-  const QuantizeResult q = quantized_local(m, recipe);
+  const QuantizedData q = quantized_local(m, recipe);
   CHECK(q.report.ops_float == 0);
   const Graph& g = q.model->main();
   for (const Value& v : g.values)
@@ -100,7 +100,7 @@ TEST_CASE("integer inputs and outputs on request") {
   for (const auto& [io, type] : {std::pair{Io::int8, DType::int8}, {Io::uint8, DType::uint8}}) {
     Recipe recipe;
     recipe.io = io;
-    const QuantizeResult q = quantized_local(m, recipe);
+    const QuantizedData q = quantized_local(m, recipe);
     const Graph& g = q.model->main();
     CHECK(g.value(g.inputs[0]).dtype == type);
     CHECK(g.value(g.outputs[0]).dtype == type);
@@ -115,7 +115,7 @@ TEST_CASE("what stays float has its reason, and conversions around it") {
   const ModelData m = model_of(small_net().build());
   Recipe recipe;
   recipe.keep_float = {"DEPTHWISE_CONV_2D"};
-  const QuantizeResult q = quantized_local(m, recipe);
+  const QuantizedData q = quantized_local(m, recipe);
   CHECK(q.report.ops_float == 1);
   REQUIRE(q.report.fallback.size() == 1);
   CHECK(q.report.fallback[0].kind == "DEPTHWISE_CONV_2D");
@@ -128,14 +128,14 @@ TEST_CASE("a clamp without a code in the format is saturated away in int8 and sp
   const ValueId x = b.input("x", {1, 6, 6, 2});
   b.output(b.conv_2d(x, {.out = 4, .act = Activation::clamp(0.0f, 0.4f)}), "y");
   const ModelData m = model_of(b.build());
-  const QuantizeResult q = quantized_local(m);
+  const QuantizedData q = quantized_local(m);
   CHECK(q.report.ops_float == 0);
   REQUIRE(q.report.error);
   CHECK(q.report.error->sqnr_db > 30);
   CHECK(count(q.model->main(), OpKind::MAXIMUM) == 0);
   Recipe recipe;
   recipe.keep_float = {"CONV_2D"};
-  const QuantizeResult f = quantized_local(m, recipe);
+  const QuantizedData f = quantized_local(m, recipe);
   CHECK(count(f.model->main(), OpKind::MAXIMUM) == 1);
   CHECK(count(f.model->main(), OpKind::MINIMUM) == 1);
   REQUIRE(f.report.error);
@@ -147,7 +147,7 @@ TEST_CASE("a target in dB keeps the worst operators in float until it is met") {
   const ModelData m = model_of(small_net().build());
   Recipe recipe;
   recipe.min_sqnr_db = 60;
-  const QuantizeResult q = quantized_local(m, recipe);
+  const QuantizedData q = quantized_local(m, recipe);
   REQUIRE(q.report.error);
   CHECK(q.report.target_met);
   CHECK(q.report.ops_int16 + q.report.ops_float > 0);
@@ -162,7 +162,7 @@ TEST_CASE("schemes that need no data") {
   const ModelData m = model_of(small_net().build());
   for (const auto& [scheme, least] : {std::pair{Scheme::float16, 50.0}, {Scheme::weight_only, 25.0}}) {
     CAPTURE(name_of(scheme));
-    const QuantizeResult q = quantized_local(m, Recipe::of(scheme));
+    const QuantizedData q = quantized_local(m, Recipe::of(scheme));
     REQUIRE(q.report.error);
     CHECK(q.report.error->sqnr_db > least);
     CHECK(q.report.output_bytes < q.report.input_bytes * 6 / 10);
@@ -172,7 +172,7 @@ TEST_CASE("schemes that need no data") {
 
 TEST_CASE("16-bit activations: int16 throughout, int8 weights, 64-bit biases, closer than 8 bits") {
   const ModelData m = model_of(small_net().build());
-  const QuantizeResult q = quantized_local(m, Recipe::of(Scheme::int16x8)), narrow = quantized_local(m);
+  const QuantizedData q = quantized_local(m, Recipe::of(Scheme::int16x8)), narrow = quantized_local(m);
   CHECK(q.report.ops_int16 == 7);
   CHECK(q.report.ops_int8 == 0);
   CHECK(q.report.ops_float == 0);
@@ -208,7 +208,7 @@ TEST_CASE(
   const ValueId e = b.op(OpKind::SQUARE, {x});
   b.output(b.op(OpKind::NEG, {lstm(b, e, r)}), "y");
   const ModelData m = model_of(b.build());
-  const QuantizeResult q = quantized_local(m, Recipe::of(Scheme::int16x8));
+  const QuantizedData q = quantized_local(m, Recipe::of(Scheme::int16x8));
   CHECK(q.report.ops_int16 == 2);
   CHECK(q.report.ops_int8 == 1);
   REQUIRE(q.report.fallback.size() == 1);
@@ -227,7 +227,7 @@ TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models")
       CAPTURE(name_of(io));
       Recipe recipe = Recipe::of(scheme);
       recipe.io = io;
-      const QuantizeResult q = quantized_local(m, recipe);
+      const QuantizedData q = quantized_local(m, recipe);
       const Graph& g = q.model->main();
       CHECK(g.value(g.inputs[0]).dtype == type);
       CHECK(g.value(g.outputs[0]).dtype == type);
@@ -242,7 +242,7 @@ TEST_CASE("8-bit borders of 16-bit values have the range that 8 bits would have 
   for (const auto& [i, scheme] : {std::pair{0, Scheme::int8}, {1, Scheme::int16x8}}) {
     Recipe recipe = Recipe::of(scheme);
     recipe.io = Io::int8;
-    const QuantizeResult q = quantized_local(m, recipe);
+    const QuantizedData q = quantized_local(m, recipe);
     in[i] = q.model->main().value(q.model->main().inputs[0]).quant;
     out[i] = q.model->main().value(q.model->main().outputs[0]).quant;
   }
@@ -258,7 +258,7 @@ TEST_CASE("a result under 0 dB is raised for a target alone") {
   const ValueId a = b.op(OpKind::EXP, {b.op(OpKind::ADD, {x, b.scalar(4)})});
   const ValueId c = b.op(OpKind::MUL, {y, b.scalar(1e-3f)});
   b.output(b.op(OpKind::SUB, {b.op(OpKind::ADD, {a, c}), a}), "z");
-  const QuantizeResult q = quantized_local(model_of(b.build()));
+  const QuantizedData q = quantized_local(model_of(b.build()));
   REQUIRE(q.report.error);
   CHECK(q.report.error->sqnr_db < 0);
   CHECK(q.report.fallback.empty());
@@ -278,7 +278,7 @@ TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits
   for (const auto& [i, io] : {std::pair{0, Io::keep}, {1, Io::int8}}) {
     Recipe recipe;
     recipe.io = io;
-    const QuantizeResult q = quantized_local(m, recipe);
+    const QuantizedData q = quantized_local(m, recipe);
     CHECK(q.report.ops_int16 == 2);
     CHECK(q.report.ops_float == 0);
     CHECK(q.report.fallback.empty());
@@ -326,7 +326,7 @@ TEST_CASE("a quantized model is not quantized again") {
   const ModelData m = model_of(small_net().build());
   Recipe recipe;
   recipe.io = Io::int8;
-  const QuantizeResult q = quantized_local(m, recipe);
+  const QuantizedData q = quantized_local(m, recipe);
   const auto again = prepare(*q.model, {});
   REQUIRE(!again.ok());
   CHECK(again.status().message().starts_with("is quantized already: tensor 'x' is int8"));
@@ -334,12 +334,13 @@ TEST_CASE("a quantized model is not quantized again") {
 
 TEST_CASE("statistics of another model are refused, and the tensor is named") {
   const ModelData m = model_of(small_net().build());
-  CHECK(quantize(m, Statistics(), {}).status().message().find("have nothing on tensor") != std::string::npos);
+  CHECK(quantize(m, StatisticsStore(), {}).status().message().find("have nothing on tensor") !=
+        std::string::npos);
 }
 
 TEST_CASE("the verifier notices every kind of corruption") {
   const ModelData m = model_of(small_net().build());
-  const QuantizeResult q = quantized_local(m);
+  const QuantizedData q = quantized_local(m);
   const Graph& good = q.model->main();
   auto find = [&](OpKind kind) {
     for (size_t i = 0; i < good.nodes.size(); ++i)

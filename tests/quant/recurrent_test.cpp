@@ -27,7 +27,7 @@ ModelData net(const Recurrent& r) {
   return model_of(b.build());
 }
 
-QuantizeResult quantized_recurrent(const ModelData& m, float scale = 1) {
+QuantizedData quantized_recurrent(const ModelData& m, float scale = 1) {
   RandomSamples samples(m, 16, 0, scale);
   auto q = quantize(m, samples, {});
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -102,7 +102,7 @@ TEST_CASE("every form of the LSTM becomes int8, can be written, and stays close"
   for (const Form& f : kForms) {
     INFO(std::string(f.name));
     const ModelData m = net(f.shape);
-    const QuantizeResult q = quantized_recurrent(m);
+    const QuantizedData q = quantized_recurrent(m);
     CHECK(q.report.ops_float == 0);
     CHECK(q.report.ops_int8 == 1);
     REQUIRE(q.report.error);
@@ -125,7 +125,7 @@ TEST_CASE("types and scales of an int8 LSTM are those of the specification") {
     INFO(std::string(f.name));
     const Recurrent& r = f.shape;
     const ModelData m = net(r);
-    const QuantizeResult q = quantized_recurrent(m);
+    const QuantizedData q = quantized_recurrent(m);
     const Graph& g = q.model->main();
     const Node& n = lstm_of(g);
     auto in = [&](size_t i) -> const Value* {
@@ -169,7 +169,7 @@ TEST_CASE("types and scales of an int8 LSTM are those of the specification") {
 
 TEST_CASE("an int8 LSTM keeps its state from run to run") {
   const ModelData m = net({});
-  const QuantizeResult q = quantized_recurrent(m);
+  const QuantizedData q = quantized_recurrent(m);
   auto a = GraphExecutor::create(m), b = GraphExecutor::create(*q.model);
   REQUIRE(a.ok());
   REQUIRE(b.ok());
@@ -191,7 +191,7 @@ TEST_CASE("an int8 LSTM keeps its state from run to run") {
 
 TEST_CASE("LSTMs that have no int8 form stay float and say why") {
   auto reason = [](const ModelData& m) {
-    const QuantizeResult q = quantized_recurrent(m);
+    const QuantizedData q = quantized_recurrent(m);
     REQUIRE(q.report.fallback.size() == 1);
     return q.report.fallback[0].reason;
   };
@@ -205,7 +205,7 @@ TEST_CASE("LSTMs that have no int8 form stay float and say why") {
   Graph g = shared.build();
   g.nodes[1].inputs[19] = g.nodes[0].inputs[19];
   const std::string cell = g.value(g.nodes[0].inputs[19]).name;
-  const QuantizeResult q = quantized_recurrent(model_of(g));
+  const QuantizedData q = quantized_recurrent(model_of(g));
   REQUIRE(q.report.fallback.size() == 2);
   CHECK(q.report.fallback[0].reason == "its state '" + cell + "' is that of another operator too");
   GraphBuilder basic;
@@ -228,7 +228,7 @@ TEST_CASE("SVDF becomes int8 with an int16 state") {
         SvdfAttrs{.rank = 2, .act = Activation::Kind::relu});
     b.output(y, "y");
     const ModelData m = model_of(b.build());
-    const QuantizeResult q = quantized_recurrent(m);
+    const QuantizedData q = quantized_recurrent(m);
     CHECK(q.report.ops_float == 0);
     REQUIRE(q.report.error);
     CHECK(q.report.error->sqnr_db > 30);
@@ -278,7 +278,7 @@ TEST_CASE("a cell that grows beyond what its scale can hold saturates and is rep
   for (size_t gate = 0; gate < 4; ++gate)
     g.value(g.nodes[0].inputs[12 + gate]).constant =
         Constant::of(std::vector<float>(8, gate == kOutputGate ? 0.0f : 20.0f));
-  const QuantizeResult q = quantized_recurrent(m);
+  const QuantizedData q = quantized_recurrent(m);
   CHECK(q.model->main().value(lstm_of(q.model->main()).inputs[19]).quant.scale() == 0x1p-9f);
   bool reported = false;
   for (const Finding& f : q.report.findings)
@@ -301,7 +301,7 @@ TEST_CASE("refinement leaves the weights and biases of gates alone: the output i
 
 TEST_CASE("the verifier notices every kind of corruption of an LSTM") {
   const ModelData m = net({.k = 4, .peephole = true, .projection = true, .norm = true});
-  const QuantizeResult q = quantized_recurrent(m);
+  const QuantizedData q = quantized_recurrent(m);
   const Graph& good = q.model->main();
   size_t at = 0;
   while (good.nodes[at].kind != OpKind::UNIDIRECTIONAL_SEQUENCE_LSTM)

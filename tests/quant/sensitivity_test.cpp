@@ -22,7 +22,7 @@ ModelData net() {
   return model_of(b.build());
 }
 
-QuantizeResult quantized_sensitivity(const ModelData& m, const Recipe& recipe) {
+QuantizedData quantized_sensitivity(const ModelData& m, const Recipe& recipe) {
   RandomSamples samples(m, 32);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -118,7 +118,7 @@ TEST_CASE("a target in dB promotes operators to int16, and to float where that i
   const double plain = quantized_sensitivity(m, {}).report.error->sqnr_db;
   Recipe recipe;
   recipe.min_sqnr_db = plain + 2;
-  const QuantizeResult raised = quantized_sensitivity(m, recipe);
+  const QuantizedData raised = quantized_sensitivity(m, recipe);
   CHECK(raised.report.target_met);
   CHECK(raised.report.error->sqnr_db > plain + 1);  // on samples that the search did not see
   CHECK(raised.report.ops_float == 0);
@@ -131,7 +131,7 @@ TEST_CASE("a target in dB promotes operators to int16, and to float where that i
   }
 
   recipe.raise_to = RaiseTo::floating;
-  const QuantizeResult floating = quantized_sensitivity(m, recipe);
+  const QuantizedData floating = quantized_sensitivity(m, recipe);
   CHECK(floating.report.target_met);
   CHECK(floating.report.error->sqnr_db > plain + 1);
   CHECK(floating.report.ops_int16 == 0);
@@ -141,7 +141,7 @@ TEST_CASE("a target in dB promotes operators to int16, and to float where that i
   recipe.raise_to = RaiseTo::int16;
   recipe.min_sqnr_db = 60;
   recipe.io = Io::int8;
-  const QuantizeResult bound = quantized_sensitivity(m, recipe);
+  const QuantizedData bound = quantized_sensitivity(m, recipe);
   CHECK(bound.model->main().value(bound.model->main().inputs[0]).dtype == DType::int8);
   CHECK(bound.model->main().value(bound.model->main().outputs[0]).dtype == DType::int8);
   CHECK(!bound.report.target_met);
@@ -153,7 +153,7 @@ TEST_CASE("a target in dB promotes operators to int16, and to float where that i
   // Weights of 8 bits don't allow for that.
   recipe.raise_to = RaiseTo::int16;
   recipe.min_sqnr_db = 90;
-  const QuantizeResult far = quantized_sensitivity(m, recipe);
+  const QuantizedData far = quantized_sensitivity(m, recipe);
   CHECK(far.report.target_met);
   CHECK(far.report.error->sqnr_db > 85);
   CHECK(far.report.ops_float > 0);

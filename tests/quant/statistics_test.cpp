@@ -28,8 +28,8 @@ ModelData small_model(float bias = 0) {
   return model_of(b.build());
 }
 
-Statistics gathered(const ModelData& m, int64_t count, const GatherScope& scope = {},
-                    const Recipe& recipe = {}) {
+StatisticsStore gathered(const ModelData& m, int64_t count, const GatherScope& scope = {},
+                         const Recipe& recipe = {}) {
   RandomSamples samples(m, count);
   auto s = gather_statistics(m, samples, recipe, scope, {});
   REQUIRE_MESSAGE(s.ok(), s.status().message());
@@ -100,7 +100,7 @@ TEST_CASE("every sample has one role, and the roles are spread over the data") {
 
 TEST_CASE("statistics see every float value of every sample that is not held out, once") {
   const ModelData m = small_model();
-  const Statistics s = gathered(m, 8);
+  const StatisticsStore s = gathered(m, 8);
   CHECK(s.samples() == 6);
   CHECK(s.position() == 8);
   CHECK(s.kept(SampleRole::held_out).size() == 2);
@@ -131,15 +131,15 @@ TEST_CASE("a changed constant invalidates what is computed from it and nothing e
 
 TEST_CASE("shards add up to the whole, byte for byte, and gathering can be resumed") {
   const ModelData m = small_model();
-  const Statistics whole = gathered(m, 30);
-  std::vector<Statistics> shards;
+  const StatisticsStore whole = gathered(m, 30);
+  std::vector<StatisticsStore> shards;
   for (int64_t i = 0; i < 3; ++i) {
     Shard samples(m, 30, i, 3);
     auto s = gather_statistics(m, samples, {}, {.shard = i, .shards = 3, .total = 30}, {});
     REQUIRE_MESSAGE(s.ok(), s.status().message());
     shards.push_back(*std::move(s));
   }
-  Statistics forward = shards[0], backward = shards[2];
+  StatisticsStore forward = shards[0], backward = shards[2];
   REQUIRE(forward.merge(shards[1]).ok());
   CHECK(forward.partial());
   REQUIRE(forward.merge(shards[2]).ok());
@@ -152,11 +152,11 @@ TEST_CASE("shards add up to the whole, byte for byte, and gathering can be resum
   // Stopped after eleven samples, and resumed from what was saved then.
   std::string checkpoint;
   RandomSamples samples(m, 30);
-  (void)gather_statistics(m, samples, {}, {}, {}, {}, [&](const Statistics& s) -> Status {
+  (void)gather_statistics(m, samples, {}, {}, {}, {}, [&](const StatisticsStore& s) -> Status {
     if (s.position() == 11) checkpoint = s.to_bytes();
     return {};
   });
-  auto partial = Statistics::from_bytes(checkpoint);
+  auto partial = StatisticsStore::from_bytes(checkpoint);
   REQUIRE(partial.ok());
   CHECK(partial->partial());
   auto resumed = gather_statistics(m, samples, {}, {}, {}, *std::move(partial));
@@ -185,7 +185,7 @@ TEST_CASE("statistics give the same bytes as the data they were made from") {
     RandomSamples samples(m, 24);
     const auto direct = quantize(m, samples, recipe);
     REQUIRE_MESSAGE(direct.ok(), direct.status().message());
-    auto s = Statistics::from_bytes(gathered(m, 24, {}, recipe).to_bytes());
+    auto s = StatisticsStore::from_bytes(gathered(m, 24, {}, recipe).to_bytes());
     REQUIRE(s.ok());
     const auto later = quantize(m, *s, recipe);
     REQUIRE_MESSAGE(later.ok(), later.status().message());
@@ -198,7 +198,7 @@ TEST_CASE("statistics give the same bytes as the data they were made from") {
 
 TEST_CASE("statistics serve other observers than the one they were gathered for") {
   const ModelData m = small_model();
-  const Statistics s = gathered(m, 24);
+  const StatisticsStore s = gathered(m, 24);
   for (const std::string name : {"minmax", "percentile", "entropy"}) {
     Recipe recipe;
     recipe.observer = name;
@@ -266,7 +266,7 @@ TEST_CASE("kept samples: a picture's few values take a byte each, and come back 
 }
 
 TEST_CASE("statistics files: round trip, atomic, hostile") {
-  const Statistics s = gathered(small_model(), 5);
+  const StatisticsStore s = gathered(small_model(), 5);
   const auto folder =
       std::filesystem::temp_directory_path() / ("octet-statistics-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
@@ -274,7 +274,7 @@ TEST_CASE("statistics files: round trip, atomic, hostile") {
   REQUIRE(s.save(path).ok());
   REQUIRE(s.save(path).ok());  // over the old one
   CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
-  auto again = Statistics::load(path);
+  auto again = StatisticsStore::load(path);
   REQUIRE(again.ok());
   CHECK(again->to_bytes() == s.to_bytes());
   CHECK(!s.save((folder / "no" / "such" / "folder").string()).ok());
@@ -283,19 +283,19 @@ TEST_CASE("statistics files: round trip, atomic, hostile") {
   // Truncated anywhere, or with any byte changed: an error or other statistics, never a crash.
   const std::string bytes = s.to_bytes();
   for (size_t n = 0; n < bytes.size(); n += 61)
-    CHECK(!Statistics::from_bytes(std::string_view(bytes).substr(0, n)).ok());
+    CHECK(!StatisticsStore::from_bytes(std::string_view(bytes).substr(0, n)).ok());
   std::mt19937 engine(1);
   for (int i = 0; i < 600; ++i) {
     std::string mutated = bytes;
     mutated[engine() % mutated.size()] = static_cast<char>(engine() % 256);
     mutated[engine() % mutated.size()] = "0123456789-.eE[]{}\","[engine() % 19];
-    if (const auto r = Statistics::from_bytes(mutated); r.ok())
+    if (const auto r = StatisticsStore::from_bytes(mutated); r.ok())
       for (const auto& [key, t] : r->values())
         for (std::string_view name : observer_names())
           CHECK(std::isfinite((*find_observer(name))->range(t).max));
   }
-  CHECK(!Statistics::from_bytes("octet statistics 2\n99999999999999999999\n{}\n").ok());
-  CHECK(!Statistics::from_bytes("{\"octet_calibration\":1}").ok());
+  CHECK(!StatisticsStore::from_bytes("octet statistics 2\n99999999999999999999\n{}\n").ok());
+  CHECK(!StatisticsStore::from_bytes("{\"octet_calibration\":1}").ok());
 }
 
 TEST_CASE("values without a name of their own have keys of their own") {

@@ -75,7 +75,7 @@ ModelData net_weight_schemes() {
   return model_of(b.build());
 }
 
-QuantizeResult quantized_weight_schemes(const ModelData& m, const Recipe& recipe, int64_t count = 96) {
+QuantizedData quantized_weight_schemes(const ModelData& m, const Recipe& recipe, int64_t count = 96) {
   RandomSamples samples(m, count);
   auto q = quantize(m, samples, recipe);
   REQUIRE_MESSAGE(q.ok(), q.status().message());
@@ -141,7 +141,7 @@ TEST_CASE("int4 weights: what is in the file, and what that costs") {
   Recipe nearest = int4();
   nearest.rounding = Rounding::nearest;
   nearest.bias_correction = false;
-  const QuantizeResult q = quantized_weight_schemes(m, nearest);
+  const QuantizedData q = quantized_weight_schemes(m, nearest);
   const Graph& g = q.model->main();
   CHECK(readers_of(g, DType::int4) == "DEQUANTIZE DEQUANTIZE DEQUANTIZE DEQUANTIZE ");
   for (const Node& n : g.nodes)
@@ -152,17 +152,17 @@ TEST_CASE("int4 weights: what is in the file, and what that costs") {
   CHECK(q.report.error->sqnr_db > 12);
   CHECK(q.report.ops_int8 == 0);
 
-  const QuantizeResult refined = quantized_weight_schemes(m, int4());
+  const QuantizedData refined = quantized_weight_schemes(m, int4());
   CHECK(refined.report.error->sqnr_db > q.report.error->sqnr_db);
 
   Recipe one = nearest;
   one.per_channel = false;
-  const QuantizeResult whole = quantized_weight_schemes(m, one);
+  const QuantizedData whole = quantized_weight_schemes(m, one);
   for (const Value& v : whole.model->main().values)
     if (v.dtype == DType::int4) CHECK(v.quant.params().size() == 1);
 
   // Activations quantized_weight_schemes in every run: what can reads int4 itself.
-  const QuantizeResult dynamic = quantized_weight_schemes(m, int4(0, Scheme::dynamic));
+  const QuantizedData dynamic = quantized_weight_schemes(m, int4(0, Scheme::dynamic));
   CHECK(count_schemes(dynamic.model->main(), OpKind::DEQUANTIZE) == 0);
   CHECK(dynamic.report.error->sqnr_db > 12);
   CHECK(dynamic.report.ops_int8 == 4);
@@ -170,7 +170,7 @@ TEST_CASE("int4 weights: what is in the file, and what that costs") {
 
 TEST_CASE("int4 weights in blocks, where an operator takes them") {
   const ModelData m = net_weight_schemes();
-  const QuantizeResult q = quantized_weight_schemes(m, int4(32));
+  const QuantizedData q = quantized_weight_schemes(m, int4(32));
   const Graph& g = q.model->main();
   // 1024 inputs are blocks of 32, 40 are not; convolutions have none.
   CHECK(readers_of(g, DType::int4) == "DEQUANTIZE DEQUANTIZE FULLY_CONNECTED DEQUANTIZE ");
@@ -221,7 +221,7 @@ TEST_CASE("operators of an int8 graph that differ") {
       {"match": "FULLY_CONNECTED", "scheme": "weight-only", "weight_bits": 4, "block": 64},
       {"match": "depth*", "scheme": "float16"}]})");
   REQUIRE_MESSAGE(recipe.ok(), recipe.status().message());
-  const QuantizeResult q = quantized_weight_schemes(m, *recipe);
+  const QuantizedData q = quantized_weight_schemes(m, *recipe);
   const Graph& g = q.model->main();
   CHECK(q.report.ops_int8 == 2);  // the convolution and RESHAPE
   CHECK(q.report.ops_float == 3);
@@ -247,8 +247,8 @@ TEST_CASE("operators of an int8 graph that differ") {
 TEST_CASE("a model with int4 weights becomes int8 throughout") {
   const ModelData m = net_weight_schemes();
   for (const int32_t block : {0, 32}) {
-    const QuantizeResult four = quantized_weight_schemes(m, int4(block, Scheme::dynamic));
-    const QuantizeResult eight = quantized_weight_schemes(*four.model, Recipe::int8());
+    const QuantizedData four = quantized_weight_schemes(m, int4(block, Scheme::dynamic));
+    const QuantizedData eight = quantized_weight_schemes(*four.model, Recipe::int8());
     CHECK(eight.report.ops_float == 0);
     CHECK(readers_of(eight.model->main(), DType::int4).empty());
     CHECK(eight.report.error->sqnr_db > 25);  // against the model with int4 weights
@@ -262,7 +262,7 @@ TEST_CASE("operators of a weight-only graph that differ") {
       {"match": "FULLY_CONNECTED", "scheme": "dynamic", "weight_bits": 4},
       {"match": "conv1", "scheme": "float"}]})");
   REQUIRE_MESSAGE(recipe.ok(), recipe.status().message());
-  const QuantizeResult q = quantized_weight_schemes(m, *recipe);
+  const QuantizedData q = quantized_weight_schemes(m, *recipe);
   const Graph& g = q.model->main();
   CHECK(readers_of(g, DType::int4) == "FULLY_CONNECTED ");
   CHECK(readers_of(g, DType::int8) == "DEQUANTIZE DEQUANTIZE ");

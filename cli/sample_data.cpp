@@ -1,26 +1,10 @@
-#include "cli/quant_models.hpp"
+#include "cli/sample_data.hpp"
 
 #include <optional>
 
-#include "cli/model_files.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
-
-Result<ModelPtr> load_model(const std::string& path) {
-  OCTET_ASSIGN(const Model model, open_model(path));
-  return model.data();
-}
-
-Result<int64_t> save_model(const ModelData& model, const std::string& path) {
-  return save_model(Model(std::make_shared<const ModelData>(model)), path);
-}
-
-std::vector<InputSpec> input_specs(const Graph& g) {
-  ModelData data;
-  data.graphs.push_back(g);
-  return input_specs(Model(std::make_shared<const ModelData>(std::move(data))).inputs());
-}
 
 Result<bool> DatasetSource::next(std::vector<ConstTensorView>& sample) {
   if (at_ >= end_) return false;
@@ -28,6 +12,13 @@ Result<bool> DatasetSource::next(std::vector<ConstTensorView>& sample) {
   sample = buffers_.views();
   at_ += step_;
   return true;
+}
+
+Result<OpenData> OpenData::open(const Model& model, const std::vector<std::string>& files,
+                                const DataOptions& options) {
+  std::vector<InputSpec> inputs = input_specs(model.inputs());
+  OCTET_ASSIGN(Dataset data, Dataset::open(files, inputs, options).at(model.path()));
+  return OpenData{std::move(inputs), std::move(data)};
 }
 
 Progress phase_bars() {

@@ -1,26 +1,16 @@
-// Models and data as the verbs take them that are not clients of the public headers yet.
+// Data files as the quantizer wants them.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/args.hpp"
-#include "quant/statistics/sample_source.hpp"
-#include "schema/ir/graph.hpp"
+#include "octet/model.hpp"
+#include "octet/samples.hpp"
 
 namespace octet {
 
-using ModelPtr = std::shared_ptr<const ModelData>;
-
-// Errors start with the path.
-Result<ModelPtr> load_model(const std::string& path);
-// Write `model` to `path`, whole or not at all; ".circle" and ".tflite" choose the format. Returns the size.
-Result<int64_t> save_model(const ModelData& model, const std::string& path);
-
-std::vector<InputSpec> input_specs(const Graph& g);
-
-// Part of a dataset as the quantizer wants it: every `step`th sample of [first, end).
+// Part of a dataset as samples: every `step`th of [first, end).
 class DatasetSource final : public SampleSource {
  public:
   DatasetSource(Dataset& data, const std::vector<InputSpec>& inputs, int64_t first, int64_t end,
@@ -37,6 +27,19 @@ class DatasetSource final : public SampleSource {
   Dataset& data_;
   SampleBuffers buffers_;
   int64_t first_, end_, step_, at_;
+};
+
+// Data files as samples of a model. Errors name the file.
+struct OpenData {
+  std::vector<InputSpec> inputs;
+  Dataset dataset;
+
+  static Result<OpenData> open(const Model& model, const std::vector<std::string>& files,
+                               const DataOptions& options);
+  // All of them, or those of one shard of several.
+  DatasetSource samples(int64_t shard = 0, int64_t shards = 1) {
+    return {dataset, inputs, shard, dataset.size(), shards};
+  }
 };
 
 // A bar for every phase of long work.

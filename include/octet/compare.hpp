@@ -1,0 +1,53 @@
+// How far two models are apart on samples: per output and per layer.
+//
+//   auto quality = octet::compare(*model, result->model, held_out, {.layers = true});
+//   std::cout << quality->sqnr_db << " dB\n";
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "octet/export.hpp"
+#include "octet/model.hpp"
+#include "octet/samples.hpp"
+#include "octet/status.hpp"
+
+namespace octet {
+
+class CustomOps;  // custom.hpp
+
+// The error of one tensor, over all samples. Integers are compared as the reals they stand for.
+struct TensorError {
+  std::string name;
+  double sqnr_db = 0;  // 10 log10(sum a^2 / sum (a - b)^2); at most kExactDb, which also stands for equality
+  double cosine = 1;
+  double max_abs = 0, mean_abs = 0;
+  double mismatch = 0;  // share of elements that differ: what matters for indices and booleans
+  bool real = true;     // false for tensors that hold no quantities: indices, booleans
+};
+inline constexpr double kExactDb = 200;
+
+struct Comparison {
+  int64_t samples = 0;
+  double sqnr_db = 0;                // over all real outputs together
+  std::vector<TensorError> outputs;  // in graph order
+  std::vector<TensorError> layers;   // values both models have under one name, worst first
+};
+
+struct CompareOptions {
+  int threads = 1;
+  bool layers = false;
+  int64_t first = 0, count = INT64_MAX;  // which samples
+  Progress progress = {};
+  std::shared_ptr<const CustomOps> custom_ops = {};  // the program's custom operators; may be null
+};
+
+// `a` is the model that is right. Samples fit `a`; inputs of `b` that are integers are quantized from them.
+// Outputs are those of the plans that run the models outside of a comparison, with fused steps; layers are
+// those of plans that keep every value. Error when the models' inputs or outputs do not correspond.
+OCTET_API Result<Comparison> compare(const Model& a, const Model& b, SampleSource& samples,
+                                     const CompareOptions& options = {});
+
+}  // namespace octet
