@@ -11,6 +11,7 @@
 #include <string>
 
 #include "octet/custom.hpp"
+#include "octet/model.hpp"
 #include "octet/octet.h"
 #include "octet/status.hpp"
 #include "octet/tensor.hpp"
@@ -62,6 +63,9 @@ int write_struct(T value, T* out) {
 int fill(const ConstTensorView& v, const char* name, octet_tensor_info* info);
 size_t channels_of(const Quantization& q, int32_t* axis);
 int scale_of(const Quantization& q, size_t channel, float* scale, int32_t* zero_point);
+
+// A model as a handle of the C interface, which is the caller's.
+Status give_model(Result<Model> loaded, octet_model** out);
 
 // The operators as they are now.
 std::shared_ptr<const CustomOps> shared(const octet_custom_ops& ops);

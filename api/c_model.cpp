@@ -62,9 +62,23 @@ int scale_of(const Quantization& q, size_t channel, float* scale, int32_t* zero_
   return OCTET_OK;
 }
 
+Status give_model(Result<Model> loaded, octet_model** out) {
+  if (!loaded.ok()) return std::move(loaded).status();
+  std::vector<GraphInfo> graphs;
+  for (size_t i = 0; i < loaded->graph_count(); ++i)
+    graphs.push_back(loaded->graph(i));
+  std::vector<Metadata> metadata = loaded->metadata();
+  std::vector<std::string> names;  // with a zero at their end
+  for (const Metadata& m : metadata)
+    names.emplace_back(m.name);
+  *out = new octet_model{*std::move(loaded), std::move(graphs), std::move(names), std::move(metadata)};
+  return {};
+}
+
 }  // namespace octet::c_api
 
 using octet::Status;
+using octet::c_api::give_model;
 using octet::c_api::guarded;
 using octet::c_api::null_argument;
 
@@ -78,19 +92,6 @@ const octet::GraphInfo* graph_of(const octet_model* model, size_t index) {
 const octet::TensorInfo* tensor_of(const octet_model* model, size_t graph, size_t tensor) {
   const octet::GraphInfo* g = graph_of(model, graph);
   return g != nullptr && tensor < g->tensors.size() ? &g->tensors[tensor] : nullptr;
-}
-
-Status give(octet::Result<octet::Model> loaded, octet_model** out) {
-  if (!loaded.ok()) return std::move(loaded).status();
-  std::vector<octet::GraphInfo> graphs;
-  for (size_t i = 0; i < loaded->graph_count(); ++i)
-    graphs.push_back(loaded->graph(i));
-  std::vector<octet::Metadata> metadata = loaded->metadata();
-  std::vector<std::string> names;  // with a zero at their end
-  for (const octet::Metadata& m : metadata)
-    names.emplace_back(m.name);
-  *out = new octet_model{*std::move(loaded), std::move(graphs), std::move(names), std::move(metadata)};
-  return {};
 }
 
 // Calls the program when the last user of its bytes is gone.
@@ -148,7 +149,7 @@ int octet_model_load(const char* path, octet_model** model, char* error, size_t 
     if (model == nullptr) return null_argument("model");
     *model = nullptr;
     if (path == nullptr) return null_argument("path");
-    return give(octet::Model::load(path), model);
+    return give_model(octet::Model::load(path), model);
   });
 }
 
@@ -158,7 +159,8 @@ int octet_model_load_memory(const void* bytes, size_t size, octet_model** model,
     if (model == nullptr) return null_argument("model");
     *model = nullptr;
     if (bytes == nullptr) return null_argument("bytes");
-    return give(octet::Model::from_memory(std::span(static_cast<const std::byte*>(bytes), size)), model);
+    return give_model(octet::Model::from_memory(std::span(static_cast<const std::byte*>(bytes), size)),
+                      model);
   });
 }
 
@@ -169,8 +171,8 @@ int octet_model_borrow_memory(const void* bytes, size_t size, void (*release)(vo
     if (model == nullptr) return null_argument("model");
     *model = nullptr;
     if (bytes == nullptr) return null_argument("bytes");
-    return give(octet::Model::from_memory(std::span(static_cast<const std::byte*>(bytes), size), owner),
-                model);
+    return give_model(octet::Model::from_memory(std::span(static_cast<const std::byte*>(bytes), size), owner),
+                      model);
   });
 }
 

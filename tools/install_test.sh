@@ -28,6 +28,7 @@ have "$libdir/liboctet.a"
 have "$libdir/cmake/octet/octetConfig.cmake"
 have "$prefix/share/doc/octet/LICENSE"
 have "$prefix/share/doc/octet/examples/run_model.c"
+have "$prefix/share/doc/octet/examples/quantize_model.cpp"
 for header in "$source_root"/include/octet/*; do have "$prefix/include/octet/$(basename "$header")"; done
 [ "$(ls "$prefix/include")" = octet ] || fail "more than one folder of headers"
 readelf -d "$libdir/liboctet.so.0" | grep -q 'SONAME.*liboctet.so.0' || fail "no soname"
@@ -52,6 +53,12 @@ runs() {
   fi
 }
 
+# quantizes PROGRAM OUT: it makes a model that the other programs run.
+quantizes() {
+  "./$1" "$model" "$2" >"$1.out" || fail "$1 does not run"
+  "./c_shared_$cc" "$2" >/dev/null || fail "what $1 made does not run"
+}
+
 # shellcheck disable=SC2046,SC2086
 by_pkg_config() {
   local cc=$1 cxx=$2 flags
@@ -65,6 +72,10 @@ by_pkg_config() {
   $cxx -std=c++20 -static $warnings run_model.cpp $flags $(pkg-config --static --libs octet) -o "cpp_static_$cc"
   runs "cpp_static_$cc" static
   cmp "c_shared_$cc.out" "c_static_$cc.out" || fail "static and shared programs differ"
+  $cxx -std=c++20 $warnings quantize_model.cpp $flags $(pkg-config --libs octet) -o "quantize_shared_$cc"
+  $cxx -std=c++20 -static $warnings quantize_model.cpp $flags $(pkg-config --static --libs octet) -o "quantize_static_$cc"
+  for kind in shared static; do quantizes "quantize_${kind}_$cc" $kind.tflite; done
+  cmp shared.tflite static.tflite || fail "static and shared programs quantize differently"
 }
 
 by_cmake() {
@@ -81,6 +92,8 @@ foreach(kind "" _static)
   add_executable(cpp${kind} ../run_model.cpp)
   target_link_libraries(cpp${kind} octet::octet${kind})
 endforeach()
+add_executable(quantize ../quantize_model.cpp)
+target_link_libraries(quantize octet::octet)
 END
   cmake -S "$dir" -B "$dir/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
     -DCMAKE_CXX_COMPILER="$cxx" >"$dir/log" 2>&1 || { cat "$dir/log" >&2; fail "CMake ($cc)"; }
@@ -89,6 +102,7 @@ END
     runs "$dir/build/$name" shared
     runs "$dir/build/${name}_static" static
   done
+  quantizes "$dir/build/quantize" cmake.tflite
 }
 
 as_subproject() {
@@ -97,7 +111,7 @@ as_subproject() {
     dir=meson_$1_$kind
     mkdir -p "$dir/subprojects"
     ln -s "$source_root" "$dir/subprojects/octet"
-    cp run_model.c run_model.cpp "$dir"
+    cp run_model.c run_model.cpp quantize_model.cpp "$dir"
     cat >"$dir/meson.build" <<'END'
 project('examples', 'c', 'cpp', default_options: ['cpp_std=c++20', 'c_std=c99', 'buildtype=release'])
 octet = subproject('octet', default_options: ['program=false', 'tests=false',
@@ -105,14 +119,16 @@ octet = subproject('octet', default_options: ['program=false', 'tests=false',
 octet_dep = dependency('octet')
 executable('c', 'run_model.c', dependencies: octet_dep, link_language: 'cpp')
 executable('cpp', 'run_model.cpp', dependencies: octet_dep)
+executable('quantize', 'quantize_model.cpp', dependencies: octet_dep)
 END
     if ! { CC=$cc CXX=$cxx meson setup "$dir/build" "$dir" -Ddefault_library=$kind &&
-      ninja -C "$dir/build" c cpp; } >"$dir/log" 2>&1; then
+      ninja -C "$dir/build" c cpp quantize; } >"$dir/log" 2>&1; then
       tail -n 40 "$dir/log" >&2
       fail "subproject ($cc, $kind)"
     fi
     runs "$dir/build/c" $kind
     runs "$dir/build/cpp" $kind
+    quantizes "$dir/build/quantize" meson.tflite
   done
 }
 

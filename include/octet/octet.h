@@ -45,6 +45,8 @@ typedef struct octet_pool octet_pool;
 typedef struct octet_plan octet_plan;
 typedef struct octet_executor octet_executor;
 typedef struct octet_custom_ops octet_custom_ops;
+typedef struct octet_quantizer octet_quantizer;
+typedef struct octet_quantized octet_quantized;
 
 typedef enum octet_code {
   OCTET_OK = 0,
@@ -277,6 +279,101 @@ OCTET_C_API const int64_t* octet_step_nanoseconds(const octet_executor* executor
 OCTET_C_API int64_t octet_run_nanoseconds(const octet_executor* executor);
 OCTET_C_API size_t octet_executor_step_count(const octet_executor* executor);
 OCTET_C_API int octet_executor_step_info(const octet_executor* executor, size_t index, octet_step_info* info);
+
+/* ---- Quantizing (not in a library that was built without the quantizer) ----
+ *
+ *   octet_quantizer_create(model, NULL, &q, error, sizeof error);
+ *   for (i = 0; i < n; ++i) octet_quantizer_calibrate(q, &samples[i], 1, error, sizeof error);
+ *   octet_quantizer_finish(q, NULL, &result, error, sizeof error);
+ *   octet_quantized_model(result, &small, error, sizeof error);
+ *   octet_model_save(small, "net.int8.tflite", 0, error, sizeof error); */
+
+/* Where samples come from: one pointer per input of the model, to a tensor of the type and shape that the
+ * model stores, valid until the next call. */
+typedef struct octet_samples {
+  size_t struct_size; /* sizeof(octet_samples) */
+  void* user;
+  /* 1: `inputs` is filled in; 0: there are no more; negative: an error, which ends the work. */
+  int32_t (*next)(void* user, const void** inputs);
+  int32_t (*rewind)(void* user); /* start again with the first; 0: done */
+  int64_t count;                 /* 0: not known */
+} octet_samples;
+
+typedef struct octet_quantizer_options {
+  size_t struct_size;  /* sizeof(octet_quantizer_options) */
+  const char* recipe;  /* in JSON, as octet quantize --recipe takes it; NULL: int8 with all defaults */
+  int32_t threads;     /* 0 means 1 */
+  int32_t no_hold_out; /* not 0: samples to measure on are given to octet_quantizer_finish */
+  const octet_custom_ops* custom_ops; /* as for executors */
+  void* user;
+  void (*progress)(void* user, const char* phase, int64_t done, int64_t total); /* total -1: not known */
+  /* A figure of the program's that must not be above `loss_limit`; operators are promoted until it is not.
+   * Answers 0 when `*loss` is set; `candidate` lives as long as the call. NULL: no such target. */
+  int32_t (*loss)(void* user, const octet_model* candidate, double* loss);
+  double loss_limit;
+  const char* loss_reason; /* for reports: "to lose at most 1 point" */
+} octet_quantizer_options;
+
+/* `options` may be NULL. One thread at a time. */
+OCTET_C_API int octet_quantizer_create(const octet_model* model, const octet_quantizer_options* options,
+                                       octet_quantizer** quantizer, char* error, size_t error_size);
+OCTET_C_API void octet_quantizer_free(octet_quantizer* quantizer); /* NULL is fine */
+
+/* One sample; nothing is kept of the memory. */
+OCTET_C_API int octet_quantizer_calibrate(octet_quantizer* quantizer, const void* const* inputs,
+                                          size_t input_count, char* error, size_t error_size);
+/* All samples of a source, in one pass. */
+OCTET_C_API int octet_quantizer_calibrate_all(octet_quantizer* quantizer, const octet_samples* samples,
+                                              char* error, size_t error_size);
+/* Correct rounding and biases on these, not on those to calibrate on. */
+OCTET_C_API int octet_quantizer_correct(octet_quantizer* quantizer, const octet_samples* samples, char* error,
+                                        size_t error_size);
+/* What was gathered, to a file; and from one, which takes the place of data. */
+OCTET_C_API int octet_quantizer_save_statistics(const octet_quantizer* quantizer, const char* path,
+                                                char* error, size_t error_size);
+OCTET_C_API int octet_quantizer_load_statistics(octet_quantizer* quantizer, const char* path, char* error,
+                                                size_t error_size);
+/* `held_out`: measure the result on these; NULL: on samples that the quantizer held out. */
+OCTET_C_API int octet_quantizer_finish(octet_quantizer* quantizer, const octet_samples* held_out,
+                                       octet_quantized** result, char* error, size_t error_size);
+OCTET_C_API void octet_quantized_free(octet_quantized* result); /* NULL is fine */
+
+typedef struct octet_quantize_report {
+  size_t struct_size;
+  int64_t input_bytes, output_bytes; /* of the serialized models */
+  int32_t ops_int8, ops_int16, ops_float, ops_other;
+  int32_t target_met;       /* of the recipe's min_sqnr_db and of `loss` */
+  int32_t held_out;         /* nothing was set or chosen with the samples that were measured on */
+  int64_t measured_samples; /* 0: there were none, and no error is known */
+  double sqnr_db;           /* over all outputs that are numbers; at most 200, which stands for equality */
+  double loss;              /* as it was when the search ended */
+} octet_quantize_report;
+OCTET_C_API int octet_quantized_report(const octet_quantized* result, octet_quantize_report* report);
+/* An operator that computes in another type than the scheme says. */
+typedef struct octet_fallback {
+  size_t struct_size;
+  const char *op, *kind, *reason;
+  int32_t dtype; /* octet_dtype that it computes in */
+} octet_fallback;
+OCTET_C_API size_t octet_quantized_fallback_count(const octet_quantized* result);
+OCTET_C_API int octet_quantized_fallback(const octet_quantized* result, size_t index,
+                                         octet_fallback* fallback);
+/* The quantized model, a handle of its own. */
+OCTET_C_API int octet_quantized_model(const octet_quantized* result, octet_model** model, char* error,
+                                      size_t error_size);
+/* Every decision as a document in JSON; and the model that a document makes of the float model again. */
+OCTET_C_API const char* octet_quantized_assignment(const octet_quantized* result);
+OCTET_C_API int octet_apply_assignment(const octet_model* source, const char* assignment, octet_model** model,
+                                       char* error, size_t error_size);
+
+typedef struct octet_comparison {
+  size_t struct_size;
+  int64_t samples;
+  double sqnr_db; /* over all outputs that are numbers; at most 200, which stands for equality */
+} octet_comparison;
+/* How far `b` is from `a`, whose inputs the samples fit. */
+OCTET_C_API int octet_compare(const octet_model* a, const octet_model* b, const octet_samples* samples,
+                              int32_t threads, octet_comparison* comparison, char* error, size_t error_size);
 
 /* Custom operators: those that a model names by a string. docs/CUSTOM_OPS.md has a complete example.
  *

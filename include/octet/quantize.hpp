@@ -194,8 +194,8 @@ class Quantizer {
   // Start from statistics instead of from nothing. finish() then needs no data, and calibrate() of a source
   // passes over the samples that they have.
   OCTET_API Status resume(Statistics so_far);
-  // One sample: a view per input, of its type and shape; nothing is kept of the views. How many are to come
-  // is not known, so that roles are given to every eighth sample or so.
+  // One sample: a view per input, of its type, and of its shape or another one that the model can be run
+  // with. Nothing is kept of the views. How many are to come is not known: roles are dealt out as they come.
   OCTET_API Status calibrate(std::span<const ConstTensorView> sample);
   // All samples of a source, in one pass. `checkpoint` is called after each and may save what there is.
   OCTET_API Status calibrate(SampleSource& samples, const DataShard& shard = {},

@@ -120,13 +120,11 @@ class AssignmentMaker {
     for (const auto* border : {&g_.inputs, &g_.outputs})
       for (ValueId v : *border) {
         if (g_.value(v).dtype != DType::float32 || !a_.values[static_cast<size_t>(v)]) continue;
-        const bool is_output = border == &g_.outputs;
         const TensorParameters* own = named(g_.value(v).name);
-        // A 16-bit output has an 8-bit form of another name at the border.
-        if (is_output && own != nullptr && own->dtype == DType::int16)
-          if (const auto* eight = named(g_.value(v).name + "_int8")) own = eight;
-        if (is_output && (own == nullptr || own->dtype != DType::uint8))
-          if (const auto* eight = named(g_.value(v).name + "_uint8")) own = eight;
+        // An output that has another type inside has a form with that type's name at the border.
+        if (border == &g_.outputs && own != nullptr && own->dtype == a_.types[static_cast<size_t>(v)])
+          for (const char* suffix : {"_int8", "_uint8", "_int16"})
+            if (const auto* other = named(g_.value(v).name + suffix)) own = other;
         if (own == nullptr || !own->dtype || (type && *type != *own->dtype)) return Io::keep;
         type = own->dtype;
       }

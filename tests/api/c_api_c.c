@@ -256,6 +256,111 @@ void c_api_null(const char* path, char* failures, size_t size) {
   octet_model_free(NULL);
 }
 
+/* Samples 0 to `count` - 1 of an endless sequence. */
+typedef struct sequence {
+  int at, count, rewound;
+  float a[4], b[4];
+} sequence;
+static int32_t next_sample(void* user, const void** inputs) {
+  sequence* s = user;
+  if (s->at == s->count) return 0;
+  for (int i = 0; i < 4; ++i) {
+    s->a[i] = (float)((s->at * 7 + i * 3) % 16) / 8 - 1;
+    s->b[i] = (float)((s->at * 5 + i) % 16) / 8 - 1;
+  }
+  ++s->at;
+  inputs[0] = s->a;
+  inputs[1] = s->b;
+  return 1;
+}
+static int32_t rewind_samples(void* user) {
+  sequence* s = user;
+  s->at = 0;
+  ++s->rewound;
+  return 0;
+}
+static int32_t no_sample(void* user, const void** inputs) {
+  (void)user, (void)inputs;
+  return -3;
+}
+static int32_t measure_loss(void* user, const octet_model* candidate, double* loss) {
+  ++*(int*)user;
+  *loss = octet_model_tensor_count(candidate, 0) > 0 ? 0.5 : 9;
+  return 0;
+}
+
+void c_api_quantizes(const char* path, const char* other, char* failures, size_t size) {
+  sequence data = {.count = 40}, more = {.count = 10};
+  int asked = 0;
+  octet_samples samples = {sizeof samples, &data, next_sample, rewind_samples, 40};
+  octet_samples held_out = {sizeof held_out, &more, next_sample, rewind_samples, 0};
+  octet_quantizer_options options = {.struct_size = sizeof options,
+                                     .recipe = "{\"scheme\": \"int8\"}",
+                                     .threads = 2,
+                                     .user = &asked,
+                                     .loss = measure_loss,
+                                     .loss_limit = 1};
+  octet_quantize_report report = {.struct_size = sizeof report};
+  octet_comparison comparison = {.struct_size = sizeof comparison};
+  octet_quantizer* q = NULL;
+  octet_quantized *result = NULL, *streamed = NULL;
+  octet_model *model, *small = NULL, *again = NULL;
+  const void* inputs[2] = {data.a, data.b};
+  begin(failures, size);
+  model = loaded(path);
+
+  CHECK(octet_quantizer_create(model, &options, &q, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantizer_finish(q, NULL, &result, error, sizeof error) != OCTET_OK && result == NULL);
+  CHECK(octet_quantizer_calibrate_all(q, &samples, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantizer_correct(q, &samples, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantizer_finish(q, &held_out, &result, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantized_report(result, &report) == OCTET_OK);
+  CHECK(report.ops_int8 == 3 && report.ops_float == 0 && report.measured_samples == 10 && report.held_out);
+  CHECK(report.sqnr_db > 20 && report.loss == 0.5 && report.target_met && asked > 0);
+  CHECK(octet_quantized_fallback_count(result) == 0);
+  CHECK(octet_quantized_model(result, &small, error, sizeof error) == OCTET_OK);
+  octet_quantizer_free(q);
+  CHECK(octet_apply_assignment(model, octet_quantized_assignment(result), &again, error, sizeof error) ==
+        OCTET_OK);
+  octet_quantized_free(result);
+  CHECK(octet_model_save(small, other, 0, error, sizeof error) == OCTET_OK);
+  rewind_samples(&more);
+  CHECK(octet_compare(model, again, &held_out, 1, &comparison, error, sizeof error) == OCTET_OK);
+  CHECK(comparison.samples == 10 && comparison.sqnr_db > 20);
+  CHECK(octet_compare(small, again, &held_out, 1, &comparison, error, sizeof error) == OCTET_OK);
+  CHECK(comparison.sqnr_db == 200);
+
+  /* One by one, and from statistics. */
+  CHECK(octet_quantizer_create(model, NULL, &q, error, sizeof error) == OCTET_OK);
+  for (int i = 0; i < 12; ++i) {
+    next_sample(&data, inputs);
+    if (i == 0) data.at = 0, next_sample(&data, inputs);
+    CHECK(octet_quantizer_calibrate(q, inputs, 2, error, sizeof error) == OCTET_OK);
+  }
+  CHECK(octet_quantizer_calibrate(q, inputs, 1, error, sizeof error) == OCTET_INVALID_ARGUMENT);
+  CHECK(octet_quantizer_save_statistics(q, other, error, sizeof error) == OCTET_OK);
+  octet_quantizer_free(q);
+  CHECK(octet_quantizer_create(model, NULL, &q, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantizer_load_statistics(q, other, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantizer_finish(q, NULL, &streamed, error, sizeof error) == OCTET_OK);
+  CHECK(octet_quantized_report(streamed, &report) == OCTET_OK && report.held_out);
+  octet_quantized_free(streamed);
+
+  samples.next = no_sample;
+  CHECK(octet_quantizer_correct(q, &samples, error, sizeof error) == OCTET_IO_ERROR);
+  CHECK(strstr(error, "-3") != NULL);
+  octet_quantizer_free(q);
+  options.recipe = "{\"scheme\": \"int9\"}";
+  CHECK(octet_quantizer_create(model, &options, &q, error, sizeof error) == OCTET_INVALID_ARGUMENT &&
+        q == NULL);
+  CHECK(octet_quantizer_calibrate(NULL, inputs, 2, NULL, 0) == OCTET_INVALID_ARGUMENT);
+  CHECK(octet_quantized_report(NULL, &report) == OCTET_INVALID_ARGUMENT);
+  CHECK(octet_quantized_assignment(NULL) == NULL && octet_quantized_fallback_count(NULL) == 0);
+  octet_model_free(small);
+  octet_model_free(again);
+  octet_model_free(model);
+}
+
 /* Structs as they were in earlier versions. */
 typedef struct old_tensor_info {
   size_t struct_size;

@@ -14,6 +14,7 @@ void c_api_models(const char* path, const char* other, char* failures, size_t si
 void c_api_runs(const char* path, char* failures, size_t size);
 void c_api_sharing(const char* path, char* failures, size_t size);
 void c_api_null(const char* path, char* failures, size_t size);
+void c_api_quantizes(const char* path, const char* other, char* failures, size_t size);
 void c_api_older_programs(const char* path, char* failures, size_t size);
 
 #ifdef __cplusplus

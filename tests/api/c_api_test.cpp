@@ -51,6 +51,9 @@ TEST_CASE("C: plans and pools are shared") {
           c_api_sharing(path, text, size);
         }) == "");
 }
+TEST_CASE("C: a model is quantized with samples from callbacks, saved, and made again from its assignment") {
+  CHECK(c_failures(c_api_quantizes) == "");
+}
 TEST_CASE("C: NULL is an error") {
   CHECK(c_failures([](const char* path, const char*, char* text, size_t size) {
           c_api_null(path, text, size);
