@@ -87,7 +87,8 @@ std::unique_ptr<CLI::App> make_app(Context& context, std::vector<Action>& action
   for (const Verb& verb : kVerbs) {
     CLI::App* sub = app->add_subcommand(std::string(verb.name), std::string(verb.summary));
     sub->set_help_flag("-h,--help", "Show this help");
-    Action action = verb.add(*sub);
+    Options options(*sub);
+    Action action = verb.add(options);
     sub->add_flag("--json", context.json, "Print one JSON document on standard output");
     actions.push_back(std::move(action));
   }

@@ -1,6 +1,5 @@
 #include "cli/args.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -58,8 +57,8 @@ int default_threads() {
   return std::clamp(CPU_COUNT(&set), 1, 8);
 }
 
-void add_model_option(CLI::App& app, std::string& model) {
-  app.add_option("MODEL", model, "A .tflite or .circle file")->required();
+void add_model_option(Options& options, std::string& model) {
+  options.add("MODEL", model, "A .tflite or .circle file").required();
 }
 
 PlanOptions ExecArgs::options() const {
@@ -69,53 +68,52 @@ PlanOptions ExecArgs::options() const {
   return o;
 }
 
-void add_threads_option(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "Threads to compute with")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+void add_threads_option(Options& options, int& threads) {
+  options.add("--threads", threads, "Threads to compute with").range(1, 256).show_default();
 }
 
-void add_exec_options(CLI::App& app, ExecArgs& args) {
-  add_threads_option(app, args.threads);
-  app.add_option("--backend", args.backend,
-                 "xnnpack: the fast kernels; reference: the portable, normative ones")
-      ->check(CLI::IsMember({"xnnpack", "reference"}))
-      ->capture_default_str();
+void add_exec_options(Options& options, ExecArgs& args) {
+  add_threads_option(options, args.threads);
+  options.add("--backend", args.backend, "xnnpack: the fast kernels; reference: the portable, normative ones")
+      .one_of({"xnnpack", "reference"})
+      .show_default();
 }
 
-void add_files_option(CLI::App& app, const std::string& name, std::vector<std::string>& files) {
-  app.add_option(name, files,
-                 "Data: .npy, .npz, a folder of them, a picture or folder of pictures, or raw little-endian "
-                 "elements. With several graph inputs once per input, in graph order, or NAME=PATH. An array "
-                 "with one axis more than the input, or another leading extent, is a stack of samples")
-      ->type_name("PATH")
-      ->allow_extra_args(false);
+void add_files_option(Options& options, const std::string& name, std::vector<std::string>& files) {
+  options
+      .add(name, files,
+           "Data: .npy, .npz, a folder of them, a picture or folder of pictures, or raw little-endian "
+           "elements. With several graph inputs once per input, in graph order, or NAME=PATH. An array "
+           "with one axis more than the input, or another leading extent, is a stack of samples")
+      .type_name("PATH")
+      .one_value_each();
 }
 
-void add_data_options(CLI::App& app, DataArgs& args) {
+void add_data_options(Options& options, DataArgs& args) {
   const std::string group = "Pictures and raw data";
-  app.add_option("--mean", args.mean,
-                 "Pictures: value = (pixel * scale - mean) / std; one number or one per channel")
-      ->type_name("M[,M,M]")
-      ->group(group);
-  app.add_option("--std", args.std, "See --mean; default 1")->type_name("S[,S,S]")->group(group);
-  app.add_option("--scale", args.scale, "See --mean; 1/255 gives values from 0 to 1; default 1")
-      ->type_name("X")
-      ->group(group);
-  app.add_option(
-         "--resize", args.resize,
-         "Pictures: 'stretch' to the input's size (default), N: short side to N, HxW: to that size, both "
-         "followed by a cut of the middle; 'none': refuse other sizes. Bilinear with antialiasing (a "
-         "triangle filter that widens when the picture shrinks)")
-      ->type_name("SIZE")
-      ->group(group);
-  app.add_option("--crop", args.crop, "Pictures: first keep this share of width and height, in the middle")
-      ->type_name("SHARE")
-      ->group(group);
-  app.add_flag("--bgr", args.bgr, "Pictures: channels in the order blue, green, red")->group(group);
-  app.add_option("--raw-type", args.raw_type, "Element type of raw data; default: the graph input's")
-      ->type_name("TYPE")
-      ->group(group);
+  options
+      .add("--mean", args.mean,
+           "Pictures: value = (pixel * scale - mean) / std; one number or one per channel")
+      .type_name("M[,M,M]")
+      .group(group);
+  options.add("--std", args.std, "See --mean; default 1").type_name("S[,S,S]").group(group);
+  options.add("--scale", args.scale, "See --mean; 1/255 gives values from 0 to 1; default 1")
+      .type_name("X")
+      .group(group);
+  options
+      .add("--resize", args.resize,
+           "Pictures: 'stretch' to the input's size (default), N: short side to N, HxW: to that size, both "
+           "followed by a cut of the middle; 'none': refuse other sizes. Bilinear with antialiasing (a "
+           "triangle filter that widens when the picture shrinks)")
+      .type_name("SIZE")
+      .group(group);
+  options.add("--crop", args.crop, "Pictures: first keep this share of width and height, in the middle")
+      .type_name("SHARE")
+      .group(group);
+  options.add_flag("--bgr", args.bgr, "Pictures: channels in the order blue, green, red").group(group);
+  options.add("--raw-type", args.raw_type, "Element type of raw data; default: the graph input's")
+      .type_name("TYPE")
+      .group(group);
 }
 
 Result<DataOptions> DataArgs::options() const {

@@ -14,7 +14,7 @@ namespace octet {
 // As many as there are CPUs for this process, at most 8.
 int default_threads();
 
-void add_model_option(CLI::App& app, std::string& model);
+void add_model_option(Options& options, std::string& model);
 
 // --threads, --backend
 struct ExecArgs {
@@ -23,8 +23,8 @@ struct ExecArgs {
 
   PlanOptions options() const;
 };
-void add_exec_options(CLI::App& app, ExecArgs& args);
-void add_threads_option(CLI::App& app, int& threads);
+void add_exec_options(Options& options, ExecArgs& args);
+void add_threads_option(Options& options, int& threads);
 
 // How data files are read.
 struct DataArgs {
@@ -34,9 +34,9 @@ struct DataArgs {
   Result<DataOptions> options() const;
 };
 // --mean, --std, ... ; the option with the files themselves differs from verb to verb.
-void add_data_options(CLI::App& app, DataArgs& args);
+void add_data_options(Options& options, DataArgs& args);
 // The files: --data or --input, given once per graph input.
-void add_files_option(CLI::App& app, const std::string& name, std::vector<std::string>& files);
+void add_files_option(Options& options, const std::string& name, std::vector<std::string>& files);
 
 // "1,2.5,1/255" as numbers.
 Result<std::vector<double>> parse_numbers(const std::string& text);

@@ -1,5 +1,4 @@
 // octet bench: how long models take, measured so that the numbers can be trusted.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -191,25 +190,26 @@ Status bench(const BenchArgs& args, Context& context) {
 
 }  // namespace
 
-Action add_bench(CLI::App& app) {
+Action add_bench(Options& options) {
   auto args = std::make_shared<BenchArgs>();
-  app.add_option("MODEL", args->models, "One or more .tflite or .circle files")->required();
-  app.add_option("--runs", args->runs,
-                 "Measured runs; default: until the median is known to 1 %, at least one second")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
-      ->type_name("R");
-  app.add_option("--warmup", args->warmup, "Runs before; default: until their time is steady")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
-      ->type_name("W");
-  app.add_flag("--profile", args->profile, "Time of each operator, and the share outside of kernels");
-  app.add_flag("--peak", args->peak, "Measure the machine's int8 peak, too: a large matrix product");
-  app.add_flag("--vs", args->versus,
-               "Compare the models: run them in turn and report how much longer each takes "
-               "than the first");
-  add_files_option(app, "-d,--data", args->files);
-  add_exec_options(app, args->exec);
-  add_data_options(app, args->data);
-  app.footer(
+  options.add("MODEL", args->models, "One or more .tflite or .circle files").required();
+  options
+      .add("--runs", args->runs,
+           "Measured runs; default: until the median is known to 1 %, at least one second")
+      .range(1, 0x1p40)
+      .type_name("R");
+  options.add("--warmup", args->warmup, "Runs before; default: until their time is steady")
+      .range(0, 0x1p40)
+      .type_name("W");
+  options.add_flag("--profile", args->profile, "Time of each operator, and the share outside of kernels");
+  options.add_flag("--peak", args->peak, "Measure the machine's int8 peak, too: a large matrix product");
+  options.add_flag("--vs", args->versus,
+                   "Compare the models: run them in turn and report how much longer each takes "
+                   "than the first");
+  add_files_option(options, "-d,--data", args->files);
+  add_exec_options(options, args->exec);
+  add_data_options(options, args->data);
+  options.footer(
       "The input is the data's first sample, or noise.\n"
       "JSON: model, load_us, first_us, latency_us{min, median, mean, p90, p99, stddev, ci95[2]}, "
       "arena_bytes, "

@@ -1,5 +1,4 @@
 // octet calibrate: statistics of a float model's tensors, streamed, resumable, mergeable.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -151,19 +150,19 @@ Status run(const CalibrateArgs& args, Context& context) {
 
 }  // namespace
 
-Action add_calibrate(CLI::App& app) {
+Action add_calibrate(Options& options) {
   auto args = std::make_shared<CalibrateArgs>();
-  app.add_option("MODEL", args->model, "A float .tflite or .circle file");
-  add_files_option(app, "-d,--data", args->files);
-  app.add_option("-o,--output", args->output, "Where the statistics go")->required()->type_name("STATS");
-  app.add_option("--merge", args->merge, "Merge statistics of the same model instead")->type_name("STATS...");
-  app.add_option("--shard", args->shard, "Take the samples i, i+n, i+2n, ... only (i from 1 to n)")
-      ->type_name("i/n");
-  app.add_flag("--resume", args->resume, "Resume from the output file if it exists");
-  add_threads_option(app, args->threads);
-  add_calibration_recipe(app, args->recipe);
-  add_data_options(app, args->data);
-  app.footer(
+  options.add("MODEL", args->model, "A float .tflite or .circle file");
+  add_files_option(options, "-d,--data", args->files);
+  options.add("-o,--output", args->output, "Where the statistics go").required().type_name("STATS");
+  options.add("--merge", args->merge, "Merge statistics of the same model instead").type_name("STATS...");
+  options.add("--shard", args->shard, "Take the samples i, i+n, i+2n, ... only (i from 1 to n)")
+      .type_name("i/n");
+  options.add_flag("--resume", args->resume, "Resume from the output file if it exists");
+  add_threads_option(options, args->threads);
+  add_calibration_recipe(options, args->recipe);
+  add_data_options(options, args->data);
+  options.footer(
       "Statistics serve every observer and every scheme; options that change weights before (--no-equalize, "
       "--no-spare-channels) have to be those of quantize. The file also keeps up to 416 samples, which "
       "quantize "

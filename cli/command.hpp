@@ -8,11 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "cli/options.hpp"
 #include "octet/status.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace octet {
 
@@ -39,19 +36,19 @@ using Action = std::function<Status(Context&)>;
 // A verb: `add` declares its options and returns what carries it out.
 struct Verb {
   std::string_view name, summary;
-  Action (*add)(CLI::App& app);
+  Action (*add)(Options& options);
 };
 
-Action add_inspect(CLI::App& app);
-Action add_run(CLI::App& app);
-Action add_calibrate(CLI::App& app);
-Action add_quantize(CLI::App& app);
-Action add_evaluate(CLI::App& app);
-Action add_compare(CLI::App& app);
-Action add_bench(CLI::App& app);
-Action add_convert(CLI::App& app);
-Action add_extract(CLI::App& app);
-Action add_implant(CLI::App& app);
+Action add_inspect(Options& options);
+Action add_run(Options& options);
+Action add_calibrate(Options& options);
+Action add_quantize(Options& options);
+Action add_evaluate(Options& options);
+Action add_compare(Options& options);
+Action add_bench(Options& options);
+Action add_convert(Options& options);
+Action add_extract(Options& options);
+Action add_implant(Options& options);
 
 // The whole program; what main() returns: 0 done, 1 failed, 2 misuse.
 int run_octet(int argc, const char* const* argv);

@@ -1,5 +1,4 @@
 // octet compare: how far two models are apart.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/args.hpp"
@@ -48,16 +47,16 @@ Status run_compare(const CompareArgs& args, Context& context) {
 
 }  // namespace
 
-Action add_compare(CLI::App& app) {
+Action add_compare(Options& options) {
   auto args = std::make_shared<CompareArgs>();
-  app.add_option("A", args->a, "The model that is right")->required();
-  app.add_option("B", args->b, "The model to judge")->required();
-  add_files_option(app, "-d,--data", args->files);
-  app.get_option("--data")->required();
-  app.add_flag("--layers", args->layers, "Compare the tensors that both models have under one name, too");
-  add_threads_option(app, args->threads);
-  add_data_options(app, args->data);
-  app.footer(
+  options.add("A", args->a, "The model that is right").required();
+  options.add("B", args->b, "The model to judge").required();
+  add_files_option(options, "-d,--data", args->files);
+  options.find("--data").required();
+  options.add_flag("--layers", args->layers, "Compare the tensors that both models have under one name, too");
+  add_threads_option(options, args->threads);
+  add_data_options(options, args->data);
+  options.footer(
       "SQNR: signal to quantization noise ratio, 10 log10(sum a^2 / sum (a - b)^2); 200 dB stands for "
       "equality.\n"
       "JSON: outputs[{name, sqnr_db, cosine, max_abs, mean_abs, mismatch}], layers[{the same}]");

@@ -1,5 +1,4 @@
 // octet convert: the same model in the other file format.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/command.hpp"
@@ -9,16 +8,16 @@
 
 namespace octet {
 
-Action add_convert(CLI::App& app) {
+Action add_convert(Options& options) {
   struct Args {
     std::string model, output;
   };
   auto args = std::make_shared<Args>();
-  app.add_option("MODEL", args->model, "A .tflite or .circle file")->required();
-  app.add_option("-o,--output", args->output, "The file to write; its ending chooses the format")
-      ->required()
-      ->type_name("OUT");
-  app.footer("JSON: input, output, format, bytes");
+  options.add("MODEL", args->model, "A .tflite or .circle file").required();
+  options.add("-o,--output", args->output, "The file to write; its ending chooses the format")
+      .required()
+      .type_name("OUT");
+  options.footer("JSON: input, output, format, bytes");
   return [args](Context& context) -> Status {
     const std::string ext = extension_of(args->output);
     if (ext != ".tflite" && ext != ".circle")

@@ -1,5 +1,4 @@
 // octet evaluate: a classifier's accuracy, and its agreement with another model.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <numeric>
 
@@ -65,23 +64,24 @@ Status evaluate(const EvaluateArgs& args, Context& context) {
 
 }  // namespace
 
-Action add_evaluate(CLI::App& app) {
+Action add_evaluate(Options& options) {
   auto args = std::make_shared<EvaluateArgs>();
-  add_model_option(app, args->model);
-  add_files_option(app, "-d,--data", args->files);
-  app.add_option(
-         "--labels", args->labels,
-         "Class index per sample: text, a CSV column or .npy; default: the data's sub-folders are classes")
-      ->type_name("FILE");
-  app.add_option("--label-column", args->label_options.column, "Column of the CSV file")->type_name("NAME");
-  app.add_option("--label-offset", args->label_options.offset,
-                 "Add this to every label (1 for models whose class 0 is 'background')")
-      ->type_name("N");
-  app.add_option("--against", args->against, "Another model: report how often both choose the same class")
-      ->type_name("MODEL");
-  add_exec_options(app, args->exec);
-  add_data_options(app, args->data);
-  app.footer(
+  add_model_option(options, args->model);
+  add_files_option(options, "-d,--data", args->files);
+  options
+      .add("--labels", args->labels,
+           "Class index per sample: text, a CSV column or .npy; default: the data's sub-folders are classes")
+      .type_name("FILE");
+  options.add("--label-column", args->label_options.column, "Column of the CSV file").type_name("NAME");
+  options
+      .add("--label-offset", args->label_options.offset,
+           "Add this to every label (1 for models whose class 0 is 'background')")
+      .type_name("N");
+  options.add("--against", args->against, "Another model: report how often both choose the same class")
+      .type_name("MODEL");
+  add_exec_options(options, args->exec);
+  add_data_options(options, args->data);
+  options.footer(
       "The first output is taken as one score per class.\n"
       "JSON: samples, top1, top5, agreement (shares from 0 to 1, null when not measured)");
   return [args](Context& context) { return evaluate(*args, context); };

@@ -1,5 +1,4 @@
 // octet extract: quantization parameters and integer tensors into files.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/model_files.hpp"
@@ -8,14 +7,14 @@
 
 namespace octet {
 
-Action add_extract(CLI::App& app) {
+Action add_extract(Options& options) {
   struct Args {
     std::string model, output;
   };
   auto args = std::make_shared<Args>();
-  app.add_option("MODEL", args->model, "A .tflite or .circle file")->required();
-  app.add_option("-o,--output", args->output, "The folder to write")->required()->type_name("DIR");
-  app.footer(
+  options.add("MODEL", args->model, "A .tflite or .circle file").required();
+  options.add("-o,--output", args->output, "The folder to write").required().type_name("DIR");
+  options.footer(
       "Writes DIR/tensors.json and one .npy per constant. implant puts them into the same model or into the "
       "float model it was made of.\n"
       "JSON: tensors[{name, graph, index, dtype, shape, scale[], zero_point[], axis, block, file}], "

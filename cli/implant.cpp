@@ -1,5 +1,4 @@
 // octet implant: quantization parameters and integer tensors from files into a model.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "cli/model_files.hpp"
@@ -8,17 +7,17 @@
 
 namespace octet {
 
-Action add_implant(CLI::App& app) {
+Action add_implant(Options& options) {
   struct Args {
     std::string model, folder, output;
   };
   auto args = std::make_shared<Args>();
-  app.add_option("MODEL", args->model, "A float or quantized .tflite or .circle file")->required();
-  app.add_option("DIR", args->folder, "A folder with tensors.json, as octet extract writes it")->required();
-  app.add_option("-o,--output", args->output, "The model to write; .tflite or .circle")
-      ->required()
-      ->type_name("OUT");
-  app.footer(
+  options.add("MODEL", args->model, "A float or quantized .tflite or .circle file").required();
+  options.add("DIR", args->folder, "A folder with tensors.json, as octet extract writes it").required();
+  options.add("-o,--output", args->output, "The model to write; .tflite or .circle")
+      .required()
+      .type_name("OUT");
+  options.footer(
       "Entries are found by the tensor's name (and index, where names repeat). 'scale' and 'zero_point' are "
       "numbers, lists, or names of .npy files in DIR; 'file' holds the integers. A float operator becomes an "
       "integer one where its outputs have scales; biases that are missing are computed.\n"

@@ -1,5 +1,4 @@
 // octet inspect: what a model consists of, and which kernel would run each operator and why.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <map>
 
@@ -212,15 +211,15 @@ class Inspector {
 
 }  // namespace
 
-Action add_inspect(CLI::App& app) {
+Action add_inspect(Options& options) {
   auto args = std::make_shared<InspectArgs>();
-  add_model_option(app, args->model);
-  app.add_flag("--tensors", args->tensors, "List the tensors too");
-  app.add_option("--resize-input", args->resize, "New shape of an input: NAME=1x128x128x3, or just the shape")
-      ->type_name("NAME=SHAPE")
-      ->allow_extra_args(false);
-  add_exec_options(app, args->exec);
-  app.footer(
+  add_model_option(options, args->model);
+  options.add_flag("--tensors", args->tensors, "List the tensors too");
+  options.add("--resize-input", args->resize, "New shape of an input: NAME=1x128x128x3, or just the shape")
+      .type_name("NAME=SHAPE")
+      .one_value_each();
+  add_exec_options(options, args->exec);
+  options.footer(
       "The kernel column: xnnpack, octet (an own fast kernel), reference; fused (part of another op), folded "
       "(computed at load), none (shares storage), runtime (control flow), late (shapes depend on data).\n"
       "JSON: format, inputs[{name, shape, dtype}], outputs[{name, shape, dtype}], ops[{index, kind, name, "

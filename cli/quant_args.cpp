@@ -1,7 +1,5 @@
 #include "cli/quant_args.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include "octet/try.hpp"
 
 namespace octet {
@@ -53,63 +51,70 @@ Result<Recipe> RecipeArgs::recipe() const {
   return r;
 }
 
-void add_calibration_recipe(CLI::App& app, RecipeArgs& args) {
-  app.add_option("--recipe", args.file, "A recipe in JSON; other options override it")->type_name("R.json");
-  app.add_option("--observer", args.observer,
-                 "How a tensor's range is chosen (default " + std::string(kDefaultObserver) + ")")
-      ->check(CLI::IsMember(observers()));
-  app.add_flag("--no-equalize", args.no_equalize, "Don't equalize weights between layers first");
-  app.add_flag("--no-spare-channels", args.no_spare_channels,
-               "Don't use channels that are always 0 as finer copies of others");
+void add_calibration_recipe(Options& options, RecipeArgs& args) {
+  options.add("--recipe", args.file, "A recipe in JSON; other options override it").type_name("R.json");
+  options
+      .add("--observer", args.observer,
+           "How a tensor's range is chosen (default " + std::string(kDefaultObserver) + ")")
+      .one_of(observers());
+  options.add_flag("--no-equalize", args.no_equalize, "Don't equalize weights between layers first");
+  options.add_flag("--no-spare-channels", args.no_spare_channels,
+                   "Don't use channels that are always 0 as finer copies of others");
 }
 
-void add_recipe_options(CLI::App& app, RecipeArgs& args) {
-  add_calibration_recipe(app, args);
-  app.add_flag("--no-balance", args.no_balance,
-               "int8: don't rescale channels of activations by what they hold on the data");
-  app.add_flag("--no-wide", args.no_wide,
-               "int8: do not use 16-bit activations for recurrent cells, normalization statistics and global "
-               "residuals");
-  app.add_option(
-         "--scheme", args.scheme,
-         "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
-         "dynamic: int8 or int4 weights, activations "
-         "quantized "
-         "in every run; weight-only: int8 or int4 weights, float arithmetic; float16: weights in half "
-         "precision; float: nothing changes but what the recipe's 'operators' say")
-      ->check(CLI::IsMember({"int8", "int16x8", "dynamic", "weight-only", "float16", "float"}));
-  app.add_option("--weight-bits", args.weight_bits,
-                 "Bits of a weight where activations stay float (weight-only, dynamic): 8 (default) or 4")
-      ->check(CLI::IsMember({4, 8}));
-  app.add_option(
-         "--block", args.block,
-         "int4 weights of FULLY_CONNECTED: one scale for N neighbouring inputs of an output, a multiple of "
-         "32 that divides them; such an operator reads its weights as they are and quantizes its "
-         "activations in every run, in TensorFlow Lite, too. 0 (default): one scale per channel")
-      ->type_name("N");
-  app.add_option("--io", args.io,
-                 "Types of inputs and outputs: keep those of the source model (default), or integers")
-      ->check(CLI::IsMember({"keep", "int8", "uint8", "int16"}));
-  app.add_option(
-         "--keep-float", args.keep_float,
-         "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")
-      ->type_name("PATTERN")
-      ->allow_extra_args(false);
-  app.add_flag("--per-tensor", args.per_tensor, "One scale per weight tensor instead of one per channel");
-  app.add_option("--rounding", args.rounding,
-                 "How weights become integers: compensated (default), so that their errors cancel on the "
-                 "data, or nearest")
-      ->check(CLI::IsMember({"compensated", "nearest"}));
-  app.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
-  app.add_option("--min-sqnr", args.min_sqnr_db,
-                 "Promote operators to 16-bit activations, best noise per cost first, until the output SQNR "
-                 "reaches DB; to "
-                 "float where that is not enough")
-      ->type_name("DB");
-  app.add_option(
-         "--raise-to", args.raise_to,
-         "What --min-sqnr and --max-drop promote operators to: int16 (default), then float; or float at once")
-      ->check(CLI::IsMember({"int16", "float"}));
+void add_recipe_options(Options& options, RecipeArgs& args) {
+  add_calibration_recipe(options, args);
+  options.add_flag("--no-balance", args.no_balance,
+                   "int8: don't rescale channels of activations by what they hold on the data");
+  options.add_flag(
+      "--no-wide", args.no_wide,
+      "int8: do not use 16-bit activations for recurrent cells, normalization statistics and global "
+      "residuals");
+  options
+      .add("--scheme", args.scheme,
+           "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
+           "dynamic: int8 or int4 weights, activations "
+           "quantized "
+           "in every run; weight-only: int8 or int4 weights, float arithmetic; float16: weights in half "
+           "precision; float: nothing changes but what the recipe's 'operators' say")
+      .one_of({"int8", "int16x8", "dynamic", "weight-only", "float16", "float"});
+  options
+      .add("--weight-bits", args.weight_bits,
+           "Bits of a weight where activations stay float (weight-only, dynamic): 8 (default) or 4")
+      .one_of({"4", "8"});
+  options
+      .add("--block", args.block,
+           "int4 weights of FULLY_CONNECTED: one scale for N neighbouring inputs of an output, a multiple of "
+           "32 that divides them; such an operator reads its weights as they are and quantizes its "
+           "activations in every run, in TensorFlow Lite, too. 0 (default): one scale per channel")
+      .type_name("N");
+  options
+      .add("--io", args.io,
+           "Types of inputs and outputs: keep those of the source model (default), or integers")
+      .one_of({"keep", "int8", "uint8", "int16"});
+  options
+      .add("--keep-float", args.keep_float,
+           "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")
+      .type_name("PATTERN")
+      .one_value_each();
+  options.add_flag("--per-tensor", args.per_tensor, "One scale per weight tensor instead of one per channel");
+  options
+      .add("--rounding", args.rounding,
+           "How weights become integers: compensated (default), so that their errors cancel on the "
+           "data, or nearest")
+      .one_of({"compensated", "nearest"});
+  options.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
+  options
+      .add("--min-sqnr", args.min_sqnr_db,
+           "Promote operators to 16-bit activations, best noise per cost first, until the output SQNR "
+           "reaches DB; to "
+           "float where that is not enough")
+      .type_name("DB");
+  options
+      .add("--raise-to", args.raise_to,
+           "What --min-sqnr and --max-drop promote operators to: int16 (default), then float; or float at "
+           "once")
+      .one_of({"int16", "float"});
 }
 
 }  // namespace octet

@@ -23,8 +23,8 @@ struct RecipeArgs {
   Result<Recipe> recipe() const;
 };
 // The flags that decide what is calibrated: the recipe, the observer, equalization.
-void add_calibration_recipe(CLI::App& app, RecipeArgs& args);
+void add_calibration_recipe(Options& options, RecipeArgs& args);
 // All of them.
-void add_recipe_options(CLI::App& app, RecipeArgs& args);
+void add_recipe_options(Options& options, RecipeArgs& args);
 
 }  // namespace octet

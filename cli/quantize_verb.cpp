@@ -1,5 +1,4 @@
 // octet quantize: the main job, from a float model and data to an int8 model and what it costs.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
@@ -177,44 +176,47 @@ Status run_quantize(const QuantizeArgs& args, Context& context) {
 
 }  // namespace
 
-Action add_quantize(CLI::App& app) {
+Action add_quantize(Options& options) {
   auto args = std::make_shared<QuantizeArgs>();
-  app.add_option("MODEL", args->model, "A float .tflite or .circle file")->required();
-  app.add_option("-o,--output", args->output, "The quantized model; .tflite or .circle")
-      ->required()
-      ->type_name("OUT");
-  add_files_option(app, "-d,--data", args->files);
-  app.add_option(
-         "--stats", args->stats,
-         "Statistics from octet calibrate, in the place of --data; the result is the same, byte for byte")
-      ->type_name("STATS");
-  app.add_option("--held-out", args->held_out,
-                 "Data to measure the result on, given as --data is; default: a part of --data that nothing "
-                 "else is done with")
-      ->type_name("PATH")
-      ->allow_extra_args(false);
-  app.add_option("--assignment", args->assignment,
-                 "Apply this document of an earlier result, as it is or edited; no data is needed")
-      ->type_name("A.json");
-  app.add_option("--save-assignment", args->save_assignment,
-                 "Write every decision of this result as a document for --assignment")
-      ->type_name("A.json");
-  add_recipe_options(app, args->recipe);
-  app.add_option(
-         "--max-drop", args->max_drop,
-         "Promote operators to 16-bit activations, then to float, until at most X points of top-1 accuracy "
-         "are lost (of agreement with the float model, without labels); fail where that is not enough")
-      ->check(CLI::Range(0.0, 100.0))
-      ->type_name("X");
-  app.add_option("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")
-      ->type_name("FILE");
-  app.add_option("--label-column", args->label_options.column, "Column of the CSV file")->type_name("NAME");
-  app.add_option("--label-offset", args->label_options.offset, "Add this to every label")->type_name("N");
-  app.add_option("--report", args->html, "Write a report with plots, one HTML file")->type_name("R.html");
-  app.add_flag("--explain", args->explain, "Say for every operator what became of it and why");
-  add_threads_option(app, args->threads);
-  add_data_options(app, args->data);
-  app.footer(
+  options.add("MODEL", args->model, "A float .tflite or .circle file").required();
+  options.add("-o,--output", args->output, "The quantized model; .tflite or .circle")
+      .required()
+      .type_name("OUT");
+  add_files_option(options, "-d,--data", args->files);
+  options
+      .add("--stats", args->stats,
+           "Statistics from octet calibrate, in the place of --data; the result is the same, byte for byte")
+      .type_name("STATS");
+  options
+      .add("--held-out", args->held_out,
+           "Data to measure the result on, given as --data is; default: a part of --data that nothing "
+           "else is done with")
+      .type_name("PATH")
+      .one_value_each();
+  options
+      .add("--assignment", args->assignment,
+           "Apply this document of an earlier result, as it is or edited; no data is needed")
+      .type_name("A.json");
+  options
+      .add("--save-assignment", args->save_assignment,
+           "Write every decision of this result as a document for --assignment")
+      .type_name("A.json");
+  add_recipe_options(options, args->recipe);
+  options
+      .add("--max-drop", args->max_drop,
+           "Promote operators to 16-bit activations, then to float, until at most X points of top-1 accuracy "
+           "are lost (of agreement with the float model, without labels); fail where that is not enough")
+      .range(0.0, 100.0)
+      .type_name("X");
+  options.add("--labels", args->labels, "Class indices for --max-drop: text, a CSV column or .npy")
+      .type_name("FILE");
+  options.add("--label-column", args->label_options.column, "Column of the CSV file").type_name("NAME");
+  options.add("--label-offset", args->label_options.offset, "Add this to every label").type_name("N");
+  options.add("--report", args->html, "Write a report with plots, one HTML file").type_name("R.html");
+  options.add_flag("--explain", args->explain, "Say for every operator what became of it and why");
+  add_threads_option(options, args->threads);
+  add_data_options(options, args->data);
+  options.footer(
       "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, fallback[{op, kind, type, "
       "reason}], "
       "sqnr_db, "

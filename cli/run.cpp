@@ -1,5 +1,4 @@
 // octet run: a model on data, outputs as .npy files or as a summary.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -186,27 +185,28 @@ Status run_model(const RunVerbArgs& args, Context& context) {
 
 }  // namespace
 
-Action add_run(CLI::App& app) {
+Action add_run(Options& options) {
   auto args = std::make_shared<RunVerbArgs>();
-  add_model_option(app, args->model);
-  add_files_option(app, "-i,--input", args->inputs);
-  app.add_option(
-         "-o,--output", args->output,
-         "Folder for the outputs, DIR/INDEX_NAME.npy; those of a stack are stacked. Without it a summary is "
-         "printed")
-      ->type_name("DIR");
-  app.add_option("--labels", args->labels, "Names of the classes, one per line: show the five best")
-      ->type_name("FILE");
-  app.add_flag("--dequantize", args->dequantize, "Write real numbers instead of quantized integers");
-  app.add_option("--resize-input", args->resize, "New shape of an input: NAME=1x128x128x3, or just the shape")
-      ->type_name("NAME=SHAPE")
-      ->allow_extra_args(false);
-  app.add_option("--signature", args->signature, "Run this signature of the model")->type_name("KEY");
-  app.add_flag("--keep-state", args->keep_state,
-               "Variables keep their values from one sample of a stack to the next");
-  add_exec_options(app, args->exec);
-  add_data_options(app, args->data);
-  app.footer("JSON: model, samples, outputs[{name, shape, dtype, file}]");
+  add_model_option(options, args->model);
+  add_files_option(options, "-i,--input", args->inputs);
+  options
+      .add(
+          "-o,--output", args->output,
+          "Folder for the outputs, DIR/INDEX_NAME.npy; those of a stack are stacked. Without it a summary is "
+          "printed")
+      .type_name("DIR");
+  options.add("--labels", args->labels, "Names of the classes, one per line: show the five best")
+      .type_name("FILE");
+  options.add_flag("--dequantize", args->dequantize, "Write real numbers instead of quantized integers");
+  options.add("--resize-input", args->resize, "New shape of an input: NAME=1x128x128x3, or just the shape")
+      .type_name("NAME=SHAPE")
+      .one_value_each();
+  options.add("--signature", args->signature, "Run this signature of the model").type_name("KEY");
+  options.add_flag("--keep-state", args->keep_state,
+                   "Variables keep their values from one sample of a stack to the next");
+  add_exec_options(options, args->exec);
+  add_data_options(options, args->data);
+  options.footer("JSON: model, samples, outputs[{name, shape, dtype, file}]");
   return [args](Context& context) { return run_model(*args, context); };
 }
 

@@ -9,6 +9,7 @@
 
 #include "octet/try.hpp"
 #include "quant/json_util.hpp"
+#include "quant/statistics/observer.hpp"
 
 namespace octet {
 namespace {

@@ -11,6 +11,7 @@
 #include "octet/try.hpp"
 #include "quant/quantize.hpp"
 #include "quant/statistics/keys.hpp"
+#include "quant/statistics/observer.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"
