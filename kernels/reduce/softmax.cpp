@@ -3,8 +3,6 @@
 // 8-bit: q - max takes 256 values, so exp is a table made at creation. Short rows compute each output from
 // it; for long rows the outputs themselves become a table per row, and the row one look-up.
 #include "kernels/xnnpack/softmax.hpp"
-#include "octet/try.hpp"
-#include "schema/core/int_range.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +12,8 @@
 #include "kernels/infer.hpp"
 #include "kernels/reduce/softmax_table.hpp"
 #include "kernels/vector_loop.hpp"
+#include "octet/try.hpp"
+#include "schema/core/int_range.hpp"
 
 namespace octet {
 namespace softmax {

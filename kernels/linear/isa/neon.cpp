@@ -7,7 +7,8 @@
 #include "kernels/linear/loops.hpp"
 #include "kernels/vector_loop.hpp"
 
-// 32-bit ARM binaries are built for CPUs without NEON (Debian armhf): there these functions carry their target.
+// 32-bit ARM binaries are built for CPUs without NEON (Debian armhf): there these functions carry their
+// target.
 #if defined(__ARM_NEON)
 #define OCTET_NEON
 #else
