@@ -16,9 +16,9 @@ function(unite_microkernels)
       continue()
     endif()
     get_source_file_property(flags "${source}" COMPILE_FLAGS)
-    # Portable code names its vectors as the instruction sets do: where both have the same flags, it stays apart.
-    file(STRINGS "${source}" portable REGEX "xnnpack/simd/.*-scalar\\.h" LIMIT_COUNT 1)
-    if(portable)
+    # Portable code names its vectors as the instruction sets do and gives shared tables other types: where both have
+    # the same flags, it stays apart.
+    if(source MATCHES "scalar")
       string(MD5 group "${flags} portable")
     else()
       string(MD5 group "${flags}")
