@@ -60,20 +60,21 @@ TEST_CASE("each case runs on the implementation that is pinned") {
   const auto names = isa_names();
   const bool is_weakest = names.size() == 1;
   const auto other = folder / fmt::format("{}-{}.txt", architecture, names.back());
+  const bool writes = std::getenv("OCTET_WRITE_PINS") != nullptr;
+  if (!writes && !std::filesystem::exists(weakest)) {
+    MESSAGE("SKIPPED: nothing is pinned for " << architecture);
+    return;
+  }
   Pins got;
   for (const OpCase& c : all_cases())
     got[c.name] = pin_of(c);
-  if (std::getenv("OCTET_WRITE_PINS") != nullptr) {
+  if (writes) {
     const Pins base = is_weakest ? Pins() : read_pins(weakest);
     std::filesystem::create_directories(folder);
     std::ofstream out(is_weakest ? weakest : other);
     for (const auto& [name, pin] : got)
       if (const auto at = base.find(name); at == base.end() || at->second != pin)
         out << name << ": " << pin << "\n";
-  }
-  if (!std::filesystem::exists(weakest)) {
-    MESSAGE("SKIPPED: nothing is pinned for " << architecture);
-    return;
   }
   Pins want = read_pins(weakest);
   if (!is_weakest)
