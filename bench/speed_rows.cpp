@@ -248,6 +248,8 @@ void movement(Rows& r) {
   r.of(TILE, {1, 28, 28, 64}, "twice", [](GraphBuilder& b) { return std::vector{b.ints({1, 2, 2, 1})}; });
   r.of(BROADCAST_TO, {1, 1, 1, 64}, "56x56 of", ints({1, 56, 56, 64}));
   r.of(REVERSE_V2, kMap, "rows of", ints({1}));
+  r.of(REVERSE_SEQUENCE, {8, 128, 256}, "8 of 128x256", ReverseSequenceAttrs{.seq_dim = 1, .batch_dim = 0},
+       ints({128, 16, 97, 64, 1, 110, 33, 128}));
   r.of(DEPTH_TO_SPACE, {1, 28, 28, 64}, "2x2, 28x28x64", BlockAttrs{.block_size = 2});
   r.of(SPACE_TO_DEPTH, kMap, "2x2, 56x56x64", BlockAttrs{.block_size = 2});
   r.of(SPACE_TO_BATCH_ND, kMap, "2x2,", [](GraphBuilder& b) {
