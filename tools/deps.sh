@@ -30,8 +30,8 @@ xnnpack_options=(
 )
 
 # Header-only packages, copied for cross builds: the host's /usr/include as a whole has the wrong libc.
-header_packages=(doctest-dev libcli11-dev nlohmann-json3-dev libstb-dev libfmt-dev libflatbuffers-dev)
-target_libraries=(zlib1g-dev libminizip-dev)
+header_packages=(doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libflatbuffers-dev)
+target_libraries=(zlib1g-dev libminizip-dev libpng-dev libjpeg62-turbo-dev)
 
 # Everything the prefix depends on. Its hash is the prefix's name, so a changed pin, flag, patch or
 # compiler builds a new one, and going back finds the old one.
@@ -39,7 +39,10 @@ prefix_inputs() {
   printf '%s\n' "$pins" "$xnnpack_cflags" "${xnnpack_options[@]}"
   (cd "$root/tools" && sha256sum -- patches/*.patch xnnpack.cmake)
   "$cxx" --version | head -n 1
-  if [ -n "$triplet" ]; then dpkg-query -W "${header_packages[@]}"; fi
+  if [ -n "$triplet" ]; then
+    echo "${target_libraries[@]}"
+    dpkg-query -W "${header_packages[@]}"
+  fi
 }
 
 prefix_path() {
@@ -155,7 +158,7 @@ unpack() {
   fi
 }
 
-# Debian's own static zlib and minizip for the target, unpacked and not installed: the machine's list
+# Debian's own static libraries for the target, unpacked and not installed: the machine's list
 # of foreign architectures stays as it is.
 install_target_libraries() {
   local out=$1 work=$2 state=$cache/apt/$deb_arch deb codename

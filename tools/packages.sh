@@ -6,8 +6,8 @@ user_packages=(
   g++ meson ninja-build cmake ccache
   python3              # XNNPACK's CMake files run it
   flatbuffers-compiler libflatbuffers-dev
-  libfmt-dev libcli11-dev nlohmann-json3-dev libstb-dev
-  libminizip-dev zlib1g-dev
+  libfmt-dev libcli11-dev nlohmann-json3-dev
+  libminizip-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev
   patch xz-utils ca-certificates debian-archive-keyring
 )
 

@@ -133,7 +133,7 @@ Status Dataset::add_folder(size_t input, const std::string& path) {
     classes.push_back(fs::path(folder).filename().string());
   }
   if (columns_[input].parts.empty())
-    return Status::invalid(path + ": holds no data (.npy, .npz, .png, .jpg, .bmp, .bin, .raw)");
+    return Status::invalid(path + ": holds no data (.npy, .npz, .png, .jpg, .bin, .raw)");
   if (labels_.empty()) labels_ = std::move(labels), classes_ = std::move(classes);
   return {};
 }

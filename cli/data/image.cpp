@@ -4,17 +4,17 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
-#include <stb/stb_image.h>
+#include <span>
 
 #include "cli/data/byte_source.hpp"
+#include "cli/data/decode.hpp"
 #include "octet/convert.hpp"
 #include "octet/try.hpp"
 
 namespace octet {
 namespace {
 
-constexpr int64_t kMaxFile = int64_t{1} << 30;
-constexpr int64_t kMaxPixels = int64_t{1} << 28;
+constexpr int64_t kMaxFile = int64_t{1} << 28;
 
 // For each output position: the first input position and the weights from there on. Weights are fixed point
 // with 22 bits behind the point, which is what is left of 32 bits beside 8-bit pixels and a sign and guard
@@ -123,33 +123,23 @@ double pick(const std::vector<double>& v, size_t c, double otherwise) {
 
 bool is_image_name(const std::string& path) {
   const std::string ext = extension_of(path);
-  return ext == ".png" || ext == ".jpg" || ext == ".jpeg" || ext == ".bmp";
+  return ext == ".png" || ext == ".jpg" || ext == ".jpeg";
 }
 
-Result<Image> load_image(const std::string& path, int channels) {
+Result<Image> load_image(const std::string& path, int channels, int32_t enough_width, int32_t enough_height) {
   OCTET_ASSIGN(const std::string bytes, read_text(path, kMaxFile));
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  const int size = static_cast<int>(bytes.size());
-  int w = 0, h = 0, stored = 0;
-  if (stbi_info_from_memory(data, size, &w, &h, &stored) == 0)
-    return Status::invalid(path + ": not a PNG, JPEG or BMP picture");
-  if (static_cast<int64_t>(w) * h > kMaxPixels)
-    return Status::exhausted(fmt::format("{}: a picture of {}x{} is too large", path, w, h));
-  stbi_uc* pixels = stbi_load_from_memory(data, size, &w, &h, &stored, channels == 4 ? 4 : 3);
-  if (pixels == nullptr)
-    return Status::invalid(fmt::format("{}: damaged picture: {}", path, stbi_failure_reason()));
-  const size_t n = static_cast<size_t>(w) * static_cast<size_t>(h);
-  Image image{w, h, channels, {}};
-  if (channels == 1) {
-    image.pixels.resize(n);
-    // 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded.
-    for (size_t i = 0; i < n; ++i)
-      image.pixels[i] = static_cast<uint8_t>(
-          (19595u * pixels[3 * i] + 38470u * pixels[3 * i + 1] + 7471u * pixels[3 * i + 2] + 32768u) >> 16);
-  } else {
-    image.pixels.assign(pixels, pixels + n * static_cast<size_t>(channels));
+  OCTET_ASSIGN(
+      Pixels decoded,
+      decode_picture(std::as_bytes(std::span(bytes)), channels == 4, enough_width, enough_height).at(path));
+  Image image{decoded.width, decoded.height, channels, std::move(decoded.rgb)};
+  if (channels != 1) return image;
+  // 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded.
+  const size_t n = image.pixels.size() / 3;
+  for (size_t i = 0; i < n; ++i) {
+    const uint8_t* p = &image.pixels[3 * i];
+    image.pixels[i] = static_cast<uint8_t>((19595U * p[0] + 38470U * p[1] + 7471U * p[2] + 32768U) >> 16);
   }
-  stbi_image_free(pixels);
+  image.pixels.resize(n);
   return image;
 }
 
@@ -174,7 +164,10 @@ Image resize(const Image& image, int32_t width, int32_t height, const Box& box) 
 
 Status read_image(const std::string& path, const ImageOptions& options, const TensorView& out) {
   OCTET_ASSIGN(const Layout want, layout_of(out.shape));
-  OCTET_ASSIGN(Image image, load_image(path, want.channels));
+  // Only what is resized anyway may come in another size.
+  const bool resized = options.fit == ImageOptions::Fit::stretch && options.crop == 1.0;
+  OCTET_ASSIGN(Image image,
+               load_image(path, want.channels, resized ? want.width : 0, resized ? want.height : 0));
   OCTET_ASSIGN(image, fit(std::move(image), options, want).at(path));
   const size_t channels = static_cast<size_t>(want.channels), n = image.pixels.size() / channels;
   for (const auto* v : {&options.mean, &options.std})

@@ -22,8 +22,10 @@ struct Box {
   double left = 0, top = 0, right = 0, bottom = 0;
 };
 
-// PNG, JPEG or BMP, as 1 (grey, ITU-R 601 luma), 3 (RGB) or 4 (RGBA) channels.
-Result<Image> load_image(const std::string& path, int channels);
+// PNG or JPEG, as 1 (grey, ITU-R 601 luma), 3 (RGB) or 4 (RGBA) channels. A large JPEG of which a size is
+// enough may come smaller than it is (decode.hpp).
+Result<Image> load_image(const std::string& path, int channels, int32_t enough_width = 0,
+                         int32_t enough_height = 0);
 bool is_image_name(const std::string& path);
 
 // Bilinear with antialiasing: a triangle filter whose width grows with the reduction, first along rows, then

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <doctest/doctest.h>
@@ -9,6 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+// clang-format off: jpeglib.h needs FILE before.
+#include <jpeglib.h>
+#include <png.h>
+// clang-format on
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,22 +177,44 @@ std::string save(const ModelData& model, const std::string& path) {
   return s.ok() ? path : "";
 }
 
-std::string bmp(int width, int height, const std::vector<uint8_t>& rgb) {
-  const int row = (width * 3 + 3) / 4 * 4, size = 54 + row * height;
-  std::string file(static_cast<size_t>(size), '\0');
-  const auto put = [&](size_t at, uint32_t v, size_t bytes) {
-    for (size_t i = 0; i < bytes; ++i)
-      file[at + i] = static_cast<char>(v >> (8 * i));
-  };
-  file[0] = 'B', file[1] = 'M';
-  put(2, static_cast<uint32_t>(size), 4), put(10, 54, 4), put(14, 40, 4);
-  put(18, static_cast<uint32_t>(width), 4), put(22, static_cast<uint32_t>(height), 4), put(26, 1, 2),
-      put(28, 24, 2);
-  for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x)
-      for (int c = 0; c < 3; ++c)
-        file[static_cast<size_t>(54 + (height - 1 - y) * row + x * 3 + c)] =
-            static_cast<char>(rgb[static_cast<size_t>((y * width + x) * 3 + 2 - c)]);
+std::string png(int width, int height, const std::vector<uint8_t>& rgb) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<uint32_t>(width);
+  image.height = static_cast<uint32_t>(height);
+  image.format = PNG_FORMAT_RGB;
+  png_alloc_size_t size = 0;
+  png_image_write_to_memory(&image, nullptr, &size, 0, rgb.data(), 0, nullptr);
+  std::string file(size, '\0');
+  png_image_write_to_memory(&image, file.data(), &size, 0, rgb.data(), 0, nullptr);
+  file.resize(size);
+  return file;
+}
+
+std::string jpeg(int width, int height, const std::vector<uint8_t>& rgb) {
+  jpeg_error_mgr errors{};
+  jpeg_compress_struct info{};
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &memory, &size);
+  info.image_width = static_cast<unsigned>(width);
+  info.image_height = static_cast<unsigned>(height);
+  info.input_components = 3;
+  info.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&info);
+  jpeg_start_compress(&info, TRUE);
+  std::vector<uint8_t> row(static_cast<size_t>(width) * 3);
+  for (int y = 0; y < height; ++y) {
+    std::copy_n(rgb.begin() + y * width * 3, row.size(), row.begin());
+    JSAMPROW start = row.data();
+    jpeg_write_scanlines(&info, &start, 1);
+  }
+  jpeg_finish_compress(&info);
+  std::string file(reinterpret_cast<const char*>(memory), size);
+  jpeg_destroy_compress(&info);
+  std::free(memory);
   return file;
 }
 

@@ -56,7 +56,8 @@ ModelData picture_model();
 // Write it; returns the path.
 std::string save(const ModelData& model, const std::string& path);
 
-// A 24-bit BMP; pixels are RGB, top row first.
-std::string bmp(int width, int height, const std::vector<uint8_t>& rgb);
+// Picture files; pixels are RGB, top row first.
+std::string png(int width, int height, const std::vector<uint8_t>& rgb);
+std::string jpeg(int width, int height, const std::vector<uint8_t>& rgb);
 
 }  // namespace octet::test

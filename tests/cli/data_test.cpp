@@ -3,8 +3,11 @@
 #include <doctest/doctest.h>
 #include <limits>
 #include <minizip/zip.h>
+#include <random>
+#include <span>
 
 #include "cli/data/dataset.hpp"
+#include "cli/data/decode.hpp"
 #include "cli/data/image.hpp"
 #include "cli/data/labels.hpp"
 #include "cli/data/npz.hpp"
@@ -267,31 +270,87 @@ TEST_CASE("a dataset refuses NaN where asked to, and names the sample") {
 
 TEST_CASE("pictures: order of channels, normalization, resizing") {
   const TempFolder folder;
-  write_bytes(folder / "p.bmp", test::bmp(2, 2, {255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}));
+  write_bytes(folder / "p.png", test::png(2, 2, {255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}));
   std::vector<float> x(12);
   const TensorView nhwc{x.data(), DType::float32, {1, 2, 2, 3}, {}};
   ImageOptions options;
-  REQUIRE(read_image(folder / "p.bmp", options, nhwc).ok());
+  REQUIRE(read_image(folder / "p.png", options, nhwc).ok());
   CHECK(x == std::vector<float>{255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255});
   options.scale = 1.0 / 255;
   options.mean = {0.5};
   options.std = {0.5};
-  REQUIRE(read_image(folder / "p.bmp", options, {x.data(), DType::float32, {1, 3, 2, 2}, {}}).ok());
+  REQUIRE(read_image(folder / "p.png", options, {x.data(), DType::float32, {1, 3, 2, 2}, {}}).ok());
   CHECK(x == std::vector<float>{1, -1, -1, 1, -1, 1, -1, 1, -1, -1, 1, 1});
   std::vector<int8_t> q(12);
-  REQUIRE(read_image(folder / "p.bmp", {},
+  REQUIRE(read_image(folder / "p.png", {},
                      {q.data(), DType::int8, {1, 2, 2, 3}, Quantization::per_tensor({0.1f, 0})})
               .ok());
   CHECK(q[0] == 127);
   CHECK(q[1] == -128);
   options = {};
   options.fit = ImageOptions::Fit::none;
-  CHECK(!read_image(folder / "p.bmp", options, {x.data(), DType::float32, {1, 2, 1, 3}, {}}).ok());
+  CHECK(!read_image(folder / "p.png", options, {x.data(), DType::float32, {1, 2, 1, 3}, {}}).ok());
+  write_bytes(folder / "bad.png", "BM no picture");
+  CHECK(read_image(folder / "bad.png", {}, nhwc).message().find("BMP") != std::string::npos);
   write_bytes(folder / "bad.png", "no picture");
   CHECK(read_image(folder / "bad.png", {}, nhwc).message().find("not a PNG") != std::string::npos);
-  CHECK(read_image(folder / "p.bmp", {}, {x.data(), DType::float32, Shape{12}, {}})
+  CHECK(read_image(folder / "p.png", {}, {x.data(), DType::float32, Shape{12}, {}})
             .message()
             .find("does not go") != std::string::npos);
+}
+
+TEST_CASE("pictures: what is damaged or too large is an error, before memory is taken for it") {
+  std::vector<uint8_t> grey(64 * 48 * 3, 120);
+  for (const bool is_png : {true, false}) {
+    CAPTURE(is_png);
+    const std::string file = is_png ? test::png(64, 48, grey) : test::jpeg(64, 48, grey);
+    const auto bytes = std::as_bytes(std::span(file));
+    const auto whole = decode_picture(bytes, true);
+    REQUIRE_MESSAGE(whole.ok(), whole.status().message());
+    CHECK(whole->width == 64);
+    CHECK(whole->height == 48);
+    CHECK(whole->rgb.size() == 64 * 48 * 4);
+    CHECK(std::abs(whole->rgb[0] - 120) < 2);
+    CHECK(whole->rgb[3] == 255);
+    // Cut off anywhere before the marks at its end, and with any byte changed: a picture or an error, never
+    // more than that.
+    for (size_t n = 0; n < file.size(); ++n)
+      CHECK((n + 20 >= file.size() || !decode_picture(bytes.first(n), false).ok()));
+    std::mt19937 random(7);
+    for (int i = 0; i < 2000; ++i) {
+      std::string other = file;
+      for (int k = 0; k < 3; ++k)
+        other[random() % other.size()] = static_cast<char>(random());
+      (void)decode_picture(std::as_bytes(std::span(other)), false);
+    }
+  }
+  // The sizes in the headers: 16384 x 16384 in a few bytes.
+  std::string huge = test::png(1, 1, {1, 2, 3});
+  huge.replace(16, 8, std::string("\0\0\x40\0\0\0\x40\0", 8));
+  huge.replace(29, 4, std::string("\x26\xaa\x87\xd3", 4));
+  const auto refused = decode_picture(std::as_bytes(std::span(huge)), false);
+  CHECK_MESSAGE(refused.status().message().find("too large") != std::string::npos,
+                refused.status().message());
+}
+
+TEST_CASE("pictures: a large JPEG is decoded to what is enough") {
+  std::vector<uint8_t> pixels(640 * 480 * 3);
+  for (size_t i = 0; i < pixels.size(); ++i)
+    pixels[i] = static_cast<uint8_t>(i / (640 * 3) / 2);  // darker above
+  const std::string file = test::jpeg(640, 480, pixels);
+  const auto bytes = std::as_bytes(std::span(file));
+  CHECK(decode_picture(bytes, false)->width == 640);
+  CHECK(decode_picture(bytes, false, 400, 300)->width == 640);
+  CHECK(decode_picture(bytes, false, 160, 120)->width == 320);
+  CHECK(decode_picture(bytes, false, 80, 100)->width == 320);
+  CHECK(decode_picture(bytes, false, 20, 20)->width == 80);
+  // And the picture that comes of it is the same but for rounding.
+  const TempFolder folder;
+  write_bytes(folder / "p.jpg", file);
+  std::vector<float> x(32 * 24 * 3);
+  REQUIRE(read_image(folder / "p.jpg", {}, {x.data(), DType::float32, {24, 32, 3}, {}}).ok());
+  for (size_t row = 1; row < 23; ++row)
+    CHECK(std::abs(x[row * 32 * 3] - (static_cast<float>(row) * 10 + 4.75F)) < 1.5F);
 }
 
 TEST_CASE("resize: a triangle filter that widens when the picture shrinks") {
