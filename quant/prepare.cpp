@@ -12,6 +12,7 @@
 #include "quant/passes/spare_channels.hpp"
 #include "quant/passes/unroll.hpp"
 #include "quant/reals.hpp"
+#include "runtime/plan.hpp"
 #include "schema/flatbuffer/format.hpp"
 
 namespace octet {
@@ -24,6 +25,24 @@ Status refuse_quantized(const Graph& g) {
       return Status::invalid(fmt::format("is quantized already: tensor '{}' is {} with scale {:g}", v.name,
                                          name_of(v.dtype), v.quant.scale()));
   return {};
+}
+
+// Shapes as the operators give them, in the place of what the file declares: everything that follows counts
+// on them. Where an operator can't tell (a custom one that is not known here), declarations stay, and running
+// the model says why.
+void make_shapes_true(Graph& g, std::vector<Finding>& findings) {
+  const auto shapes = inferred_shapes(g);
+  if (!shapes.ok()) return;
+  for (size_t i = 0; i < g.values.size(); ++i) {
+    Value& v = g.values[i];
+    const Shape& shape = (*shapes)[i];
+    if (v.shape == shape) continue;
+    const bool declared = v.has_rank && v.shape_signature.empty();
+    if (declared && v.shape.elements() != shape.elements())
+      findings.push_back(
+          {v.name, fmt::format("is declared {} and computed {}", v.shape.to_string(), shape.to_string())});
+    v.shape = shape;
+  }
 }
 
 // Weights that are int8 or int4 next to float activations (a dynamic-range model) become the floats they
@@ -101,6 +120,8 @@ Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe) {
     OCTET_TRY(check_required(g));
   OCTET_TRY(refuse_quantized(source.main()));
   auto model = std::make_shared<ModelData>(source);
+  PreparedModel prepared;
+  make_shapes_true(model->main(), prepared.findings);
   FusionReport report;
   NodeMarks int16_activations;
   const bool integer = is_integer(recipe.scheme);
@@ -134,7 +155,6 @@ Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe) {
     OCTET_ASSIGN(const FusionReport spare, use_spare_channels(g));
     report.append(spare);
   }
-  PreparedModel prepared;
   prepared.input_bytes = source.file_bytes;
   if (prepared.input_bytes == 0) {
     // A graph that was never in a file may hold what no file can say.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "octet/quantize.hpp"
 #include "octet/status.hpp"
 #include "quant/passes/balance.hpp"
 #include "quant/recipe.hpp"
@@ -21,6 +22,7 @@ struct PreparedModel {
   // What results are measured against, where `model` computes the same on some data only; null: `model`.
   std::shared_ptr<const ModelData> reference;
   ChannelExponents exponents;          // by which channels were balanced
+  std::vector<Finding> findings;       // of the source model
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
 

@@ -185,7 +185,9 @@ Status describe(const Candidate& c, QuantizeReport& report) {
     count_operators(c, report);
   else
     count_shrunk_operators(c, report);
-  report.findings = c.quantized.assignment.findings;
+  report.findings = c.prepared.findings;
+  const std::vector<Finding>& decided = c.quantized.assignment.findings;
+  report.findings.insert(report.findings.end(), decided.begin(), decided.end());
   report.findings.insert(report.findings.end(), c.findings.begin(), c.findings.end());
   report.fusions = c.prepared.fusions;
   report.fusion_text = c.prepared.fusion_text;

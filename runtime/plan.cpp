@@ -177,4 +177,16 @@ Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& optio
   return Prepared{std::move(plan), std::move(kernels)};
 }
 
+Result<std::vector<Shape>> inferred_shapes(const Graph& graph, std::shared_ptr<const CustomOps> custom_ops) {
+  ThreadPool pool(1);
+  ExecutionPlan plan;
+  plan.options.keep_values = true;
+  plan.options.custom_ops = std::move(custom_ops);
+  plan.graph = graph;
+  OCTET_ASSIGN(const std::vector<char> deferred, infer_and_fold(plan, pool));
+  for (size_t v = 0; v < deferred.size(); ++v)
+    if (deferred[v] != 0) plan.shapes[v] = graph.values[v].shape;
+  return std::move(plan.shapes);
+}
+
 }  // namespace octet

@@ -88,6 +88,12 @@ struct Prepared {
 Result<Prepared> make_plan(const Graph& graph, const ExecutionPlanOptions& options, ThreadPool& pool,
                            std::shared_ptr<ModelPlans> model = nullptr);
 
+// The shape that every value has when inputs have theirs, inferred by the operators: what a file says of
+// values inside the graph is a declaration. Shapes that depend on data, and those behind them, are as
+// declared.
+Result<std::vector<Shape>> inferred_shapes(const Graph& graph,
+                                           std::shared_ptr<const CustomOps> custom_ops = nullptr);
+
 // Kinds that the executor runs itself, because they involve other graphs or resources.
 bool is_run_by_executor(OpKind kind);
 

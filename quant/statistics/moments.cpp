@@ -50,7 +50,9 @@ void each_tap(const Geometry& g, int64_t window, const F& f) {
 WindowMeans::WindowMeans(const Geometry& geometry)
     : g(geometry), sum(static_cast<size_t>(g.taps() * g.in_channels), 0.0) {}
 
-void WindowMeans::add(const float* x, ThreadPool& pool) {
+void WindowMeans::add(std::span<const float> input, ThreadPool& pool) {
+  if (static_cast<int64_t>(input.size()) != g.batch * g.pixels_in() * g.in_channels) return;
+  const float* x = input.data();
   // What a tap reads of all windows are whole lines, and of each line the same positions: lines are summed
   // for each column of the kernel first, then these sums for each of its rows and planes.
   const int64_t channels = g.in_channels, numbers = g.kernel[2] * channels;
@@ -131,8 +133,8 @@ void MomentsTap::add(WindowMoments& m, const float* x) {
     hold(int16_t{});
   else if (m.held_as)
     hold(int8_t{});
-  m.real.add(x, pool_);
-  m.held.add(held_.data(), pool_);
+  m.real.add({x, n}, pool_);
+  m.held.add(held_, pool_);
   add_products(m);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "kernels/linear/convolution.hpp"
@@ -20,8 +21,8 @@ struct WindowMeans {
   std::vector<double> sum;  // [tap][input channel]
 
   explicit WindowMeans(const linear::Geometry& geometry);
-  // One input of the geometry's size.
-  void add(const float* x, ThreadPool& pool);
+  // One input. One of another size than the geometry's has windows of its own and is left out.
+  void add(std::span<const float> input, ThreadPool& pool);
   double mean(int64_t group, int64_t term) const {
     const int64_t tap = term / g.group_in(), channel = group * g.group_in() + term % g.group_in();
     return sum[static_cast<size_t>(tap * g.in_channels + channel)] /

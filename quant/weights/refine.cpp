@@ -58,7 +58,7 @@ class RealMeans final : public Tap {
     const auto it = readers_.find(id);
     if (it == readers_.end()) return;
     for (size_t i : it->second)
-      means_[i].add(static_cast<const float*>(view.data), pool_);
+      means_[i].add({view.as<float>(), static_cast<size_t>(view.elements())}, pool_);
   }
   const WindowMeans& operator[](size_t i) const { return means_[i]; }
 
@@ -107,7 +107,7 @@ Status shift_in_order(const ModelData& real, Graph& g, const std::vector<WeightS
     WindowMeans held(m.g);
     for (size_t k = 0; k < lockstep->samples(); ++k) {
       to_reals(lockstep->value(node.inputs[s.input_slot], k), reals);
-      held.add(reals.data(), pool);
+      held.add(reals, pool);
     }
     const Value& weights = g.value(s.weights);
     const auto lack = difference(

@@ -135,7 +135,7 @@ Fields q14(const Fields& f) {
   const auto means = [&](const std::string& key) {
     WindowMeans m(dot_product(w.size()));
     ThreadPool pool(1);
-    m.add(list(f, key).data(), pool);
+    m.add(list(f, key), pool);
     return m;
   };
   std::vector<int8_t> q;

@@ -1,6 +1,7 @@
 // The whole way, on small graphs: float in, int8 out, close to each other.
 #include "quant/quantize.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
 
@@ -74,6 +75,29 @@ TEST_CASE("the same model, data and recipe give the same bytes") {
   REQUIRE(a.ok());
   REQUIRE(b.ok());
   CHECK(*a == *b);
+}
+
+TEST_CASE(
+    "shapes that a file declares for values inside the graph are declarations, and wrong ones are told") {
+  const ModelData honest = model_of(small_net().build());
+  const auto wanted = serialize(*quantized_local(honest).model);
+  REQUIRE(wanted.ok());
+  for (const Shape& lie : {Shape{1, 1024, 1024, 8}, Shape{1, 12, 12, 2}, Shape{}, Shape{1, 1, 1, 1, 1, 7}}) {
+    ModelData m = honest;
+    std::string name;
+    for (const Node& n : m.main().nodes) {
+      if (n.kind != OpKind::CONV_2D && n.kind != OpKind::DEPTHWISE_CONV_2D) continue;
+      m.main().value(n.outputs[0]).shape = lie;
+      name = m.main().value(n.outputs[0]).name;
+    }
+    const QuantizedData q = quantized_local(m);
+    CHECK(*serialize(*q.model) == *wanted);
+    CHECK(std::any_of(q.report.findings.begin(), q.report.findings.end(), [&](const Finding& f) {
+      return f.where == name && f.what.find("is declared " + lie.to_string()) != std::string::npos;
+    }));
+    for (const Scheme scheme : {Scheme::int16x8, Scheme::dynamic, Scheme::weight_only, Scheme::float16})
+      CHECK(quantized_local(m, Recipe::of(scheme)).model != nullptr);
+  }
 }
 
 TEST_CASE("a model with int8 weights and float activations becomes int8 throughout, with the same weights") {

@@ -141,7 +141,7 @@ TEST_CASE("mean outputs are those of the windows") {
     std::vector<double> want(4, 0.0);
     for (unsigned s = 0; s < 3; ++s) {
       const auto x = random(72, s);
-      m.add(x.data(), pool);
+      m.add(x, pool);
       for (int64_t o = 0; o < 4; ++o)
         for (int64_t p = 0; p < 18; ++p)
           want[static_cast<size_t>(o)] += output(g, x, doubles(w), o, p / 6, p % 6) / 54;
