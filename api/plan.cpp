@@ -67,7 +67,7 @@ std::string kernel_of(const Step& s) {
 
 std::string why_of(const Step& s) {
   if (s.elided) return "input and output share storage";
-  if (s.late && !s.by_runtime) return "its shapes depend on data: prepared anew in every run";
+  if (s.late && !s.by_runtime) return "its shapes depend on data: prepared again in every run";
   return s.why;
 }
 

@@ -51,7 +51,7 @@ int fail(int code, const std::string& message) {
   return code;
 }
 
-// Everything was said; was it also heard?
+// Output may have failed to be written.
 int finish() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return fail(1, "standard output: cannot write");
   return 0;

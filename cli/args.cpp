@@ -83,8 +83,8 @@ void add_files_option(Options& options, const std::string& name, std::vector<std
   options
       .add(name, files,
            "Data: .npy, .npz, a folder of them, a picture or folder of pictures, or raw little-endian "
-           "elements. With several graph inputs once per input, in graph order, or NAME=PATH. An array "
-           "with one axis more than the input, or another leading extent, is a stack of samples")
+           "elements. With several graph inputs once per input, in graph order, or NAME=PATH. An array with "
+           "one axis more than the input, or another leading extent, is a stack of samples")
       .type_name("PATH")
       .one_value_each();
 }

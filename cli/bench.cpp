@@ -198,23 +198,22 @@ Action add_bench(Options& options) {
            "Measured runs; default: until the median is known to 1 %, at least one second")
       .range(1, 0x1p40)
       .type_name("R");
-  options.add("--warmup", args->warmup, "Runs before; default: until their time is steady")
+  options.add("--warmup", args->warmup, "Warm-up runs; default: until latency is stable")
       .range(0, 0x1p40)
       .type_name("W");
   options.add_flag("--profile", args->profile, "Time of each operator, and the share outside of kernels");
   options.add_flag("--peak", args->peak, "Measure the machine's int8 peak, too: a large matrix product");
-  options.add_flag("--vs", args->versus,
-                   "Compare the models: run them in turn and report how much longer each takes "
-                   "than the first");
+  options.add_flag(
+      "--vs", args->versus,
+      "Compare the models: run them in turn and report how much longer each takes than the first");
   add_files_option(options, "-d,--data", args->files);
   add_exec_options(options, args->exec);
   add_data_options(options, args->data);
   options.footer(
       "The input is the data's first sample, or noise.\n"
       "JSON: model, load_us, first_us, latency_us{min, median, mean, p90, p99, stddev, ci95[2]}, "
-      "arena_bytes, "
-      "peak_rss_bytes, ops[{index, kind, name, kernel, us, share, macs, gmacs_per_s}]; with several models "
-      "models[] of these, and with --vs ratios[{model, to, median, ci95[2]}]");
+      "arena_bytes, peak_rss_bytes, ops[{index, kind, name, kernel, us, share, macs, gmacs_per_s}]; with "
+      "several models models[] of these, and with --vs ratios[{model, to, median, ci95[2]}]");
   return [args](Context& context) { return bench(*args, context); };
 }
 

@@ -165,10 +165,8 @@ Action add_calibrate(Options& options) {
   options.footer(
       "Statistics serve every observer and every scheme; options that change weights before (--no-equalize, "
       "--no-spare-channels) have to be those of quantize. The file also keeps up to 416 samples, which "
-      "quantize "
-      "corrects rounding on, chooses by and measures on.\nJSON: samples, held_out, partial, values[{name, "
-      "min, max, "
-      "range[2]}], non_finite[]");
+      "quantize corrects rounding on, chooses by and measures on.\nJSON: samples, held_out, partial, "
+      "values[{name, min, max, range[2]}], non_finite[]");
   return [args](Context& context) { return run(*args, context); };
 }
 

@@ -49,11 +49,11 @@ Status run_compare(const CompareArgs& args, Context& context) {
 
 Action add_compare(Options& options) {
   auto args = std::make_shared<CompareArgs>();
-  options.add("A", args->a, "The model that is right").required();
-  options.add("B", args->b, "The model to judge").required();
+  options.add("A", args->a, "Reference model").required();
+  options.add("B", args->b, "Model under test").required();
   add_files_option(options, "-d,--data", args->files);
   options.find("--data").required();
-  options.add_flag("--layers", args->layers, "Compare the tensors that both models have under one name, too");
+  options.add_flag("--layers", args->layers, "Also compare tensors that have the same name in both models");
   add_threads_option(options, args->threads);
   add_data_options(options, args->data);
   options.footer(

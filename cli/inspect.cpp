@@ -223,9 +223,8 @@ Action add_inspect(Options& options) {
       "The kernel column: xnnpack, octet (an own fast kernel), reference; fused (part of another op), folded "
       "(computed at load), none (shares storage), runtime (control flow), late (shapes depend on data).\n"
       "JSON: format, inputs[{name, shape, dtype}], outputs[{name, shape, dtype}], ops[{index, kind, name, "
-      "kernel, "
-      "dtype, macs}], op_counts{}, parameters, macs; kernel is null in a model that can't be run, error says "
-      "why.");
+      "kernel, dtype, macs}], op_counts{}, parameters, macs; kernel is null in a model that can't be run, "
+      "error says why.");
   return [args](Context& context) -> Status {
     OCTET_ASSIGN(const Model model, open_model(args->model));
     OCTET_ASSIGN(const Planned planned, plan_of(model, *args));

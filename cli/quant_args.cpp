@@ -66,17 +66,15 @@ void add_recipe_options(Options& options, RecipeArgs& args) {
   add_calibration_recipe(options, args);
   options.add_flag("--no-balance", args.no_balance,
                    "int8: don't rescale channels of activations by what they hold on the data");
-  options.add_flag(
-      "--no-wide", args.no_wide,
-      "int8: do not use 16-bit activations for recurrent cells, normalization statistics and global "
-      "residuals");
+  options.add_flag("--no-wide", args.no_wide,
+                   "int8: do not use 16-bit activations for recurrent cells, normalization statistics and "
+                   "global residuals");
   options
       .add("--scheme", args.scheme,
            "int8: the TFLite 8-bit specification (default); int16x8: the same with 16-bit activations; "
-           "dynamic: int8 or int4 weights, activations "
-           "quantized "
-           "in every run; weight-only: int8 or int4 weights, float arithmetic; float16: weights in half "
-           "precision; float: nothing changes but what the recipe's 'operators' say")
+           "dynamic: int8 or int4 weights, activations quantized in every run; weight-only: int8 or int4 "
+           "weights, float arithmetic; float16: weights in half precision; float: nothing changes but what "
+           "the recipe's 'operators' say")
       .one_of({"int8", "int16x8", "dynamic", "weight-only", "float16", "float"});
   options
       .add("--weight-bits", args.weight_bits,
@@ -84,9 +82,9 @@ void add_recipe_options(Options& options, RecipeArgs& args) {
       .one_of({"4", "8"});
   options
       .add("--block", args.block,
-           "int4 weights of FULLY_CONNECTED: one scale for N neighbouring inputs of an output, a multiple of "
-           "32 that divides them; such an operator reads its weights as they are and quantizes its "
-           "activations in every run, in TensorFlow Lite, too. 0 (default): one scale per channel")
+           "int4 weights of FULLY_CONNECTED: one scale per N neighbouring inputs of an output, a multiple of "
+           "32 that divides them. Such an operator uses dynamic-range execution: its activations are "
+           "quantized at run time (as in TensorFlow Lite). 0 (default): one scale per channel")
       .type_name("N");
   options
       .add("--io", args.io,
@@ -100,15 +98,14 @@ void add_recipe_options(Options& options, RecipeArgs& args) {
   options.add_flag("--per-tensor", args.per_tensor, "One scale per weight tensor instead of one per channel");
   options
       .add("--rounding", args.rounding,
-           "How weights become integers: compensated (default), so that their errors cancel on the "
-           "data, or nearest")
+           "How weights become integers: compensated (default), so that their errors cancel on the data, or "
+           "nearest")
       .one_of({"compensated", "nearest"});
   options.add_flag("--no-bias-correction", args.no_bias_correction, "Don't shift biases by their mean error");
   options
       .add("--min-sqnr", args.min_sqnr_db,
            "Promote operators to 16-bit activations, best noise per cost first, until the output SQNR "
-           "reaches DB; to "
-           "float where that is not enough")
+           "reaches DB; to float where that is not enough")
       .type_name("DB");
   options
       .add("--raise-to", args.raise_to,

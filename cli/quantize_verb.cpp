@@ -189,8 +189,8 @@ Action add_quantize(Options& options) {
       .type_name("STATS");
   options
       .add("--held-out", args->held_out,
-           "Data to measure the result on, given as --data is; default: a part of --data that nothing "
-           "else is done with")
+           "Data to measure the result on, given as --data is; default: a part of --data that nothing else "
+           "is done with")
       .type_name("PATH")
       .one_value_each();
   options
@@ -217,10 +217,9 @@ Action add_quantize(Options& options) {
   add_threads_option(options, args->threads);
   add_data_options(options, args->data);
   options.footer(
-      "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, fallback[{op, kind, type, "
-      "reason}], "
-      "sqnr_db, "
-      "measured_on{samples, held_out}, fusions{}, outputs[], layers[], findings[], data_passes, seconds");
+      "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, fallback[{op, kind, type, reason}], "
+      "sqnr_db, measured_on{samples, held_out}, fusions{}, outputs[], layers[], findings[], data_passes, "
+      "seconds");
   return [args](Context& context) { return run_quantize(*args, context); };
 }
 

@@ -133,21 +133,19 @@ std::string html_report(const QuantizeSummary& s) {
     fusions.emplace_back(rule, std::to_string(n));
   std::string page =
       "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>Quantization "
-      "report</title>\n<style>"
-      "body{font:14px sans-serif;margin:2em;max-width:70em}svg text{font:11px sans-serif}"
-      "table{border-collapse:collapse}th,td{text-align:left;padding:2px 12px 2px 0;vertical-align:top}"
-      "th{font-weight:normal;color:#555}</style></head><body>\n<h1>Quantization report</h1>\n";
+      "report</title>\n<style>body{font:14px sans-serif;margin:2em;max-width:70em}svg text{font:11px "
+      "sans-serif}table{border-collapse:collapse}th,td{text-align:left;padding:2px 12px 2px "
+      "0;vertical-align:top}th{font-weight:normal;color:#555}</style></head><body>\n<h1>Quantization "
+      "report</h1>\n";
   page += rows(facts);
   if (r.error)
     page +=
         "<h2>Error per layer</h2>\n<p>Signal to quantization noise ratio of each tensor that both models "
-        "have, "
-        "worst first.</p>\n" +
+        "have, worst first.</p>\n" +
         sqnr_plot(r.error->layers);
   page +=
       "<h2>Ranges</h2>\n<p>Lines: values seen. Bars: the range that is quantized. The scale is linear around "
-      "0 and "
-      "logarithmic outside.</p>\n" +
+      "0 and logarithmic outside.</p>\n" +
       range_plot(s.statistics, s.recipe.observer);
   if (!fallback.empty()) page += "<h2>Other types than the scheme's</h2>\n" + rows(fallback);
   if (!findings.empty()) page += "<h2>Notes</h2>\n" + rows(findings);

@@ -190,10 +190,9 @@ Action add_run(Options& options) {
   add_model_option(options, args->model);
   add_files_option(options, "-i,--input", args->inputs);
   options
-      .add(
-          "-o,--output", args->output,
-          "Folder for the outputs, DIR/INDEX_NAME.npy; those of a stack are stacked. Without it a summary is "
-          "printed")
+      .add("-o,--output", args->output,
+           "Folder for the outputs, DIR/INDEX_NAME.npy; those of a stack are stacked. Without it a summary "
+           "is printed")
       .type_name("DIR");
   options.add("--labels", args->labels, "Names of the classes, one per line: show the five best")
       .type_name("FILE");

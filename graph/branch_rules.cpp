@@ -11,7 +11,7 @@
 namespace octet {
 namespace {
 
-// The operators whose outputs are joined, when nobody else reads them.
+// The operators whose outputs are joined, when nothing else reads them.
 std::optional<std::vector<NodeId>> branches(const Site& s) {
   const Node& concat = s.producer();
   if (!std::get<ConcatAttrs>(concat.attrs).act.none()) return std::nullopt;

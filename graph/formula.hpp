@@ -48,7 +48,7 @@ struct Match {
   std::vector<int64_t> axes;  // of the reductions, counted from the front, ascending
 };
 
-// Whether `formula` is what node `root` computes, with nobody else looking at the values in between.
+// Whether `formula` is what node `root` computes, with no other reader of the values in between.
 std::optional<Match> match_formula(const GraphEditor& ed, const Term& formula, NodeId root);
 
 }  // namespace octet

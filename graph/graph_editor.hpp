@@ -42,7 +42,7 @@ class GraphEditor {
 
   ValueId add_value(Value v);
   ValueId add_constant(std::string name, DType dtype, const Shape& shape, Constant data);
-  // A float32 constant for `node` alone in place of its input `slot`: keeps the name where nobody else reads
+  // A float32 constant for `node` alone in place of its input `slot`: keeps the name where nothing else reads
   // the old one.
   void replace_constant(NodeId node, size_t slot, const Shape& shape, std::span<const float> data);
   // `v`, whose producer is gone, is a constant from now on.

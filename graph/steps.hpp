@@ -6,7 +6,7 @@
 
 namespace octet {
 
-// The consumer reads input 0 of its producer; a producer that nobody else needs goes away.
+// The consumer reads input 0 of its producer; a producer without other readers is removed.
 void read_past_producer(Site& s);
 
 // The producer takes the consumer in, with `act` as its fused activation.

@@ -66,7 +66,7 @@ Result<ChosenKernel> choose_kernel(const OpSpec& spec, const NodeDesc& n, Backen
     if (!chosen.why.empty()) chosen.why += "; ";
     chosen.why += fmt::format("{}: {}", impl->name, last.message());
   }
-  // Nobody is left to ask.
+  // No implementation is left.
   return Status::unsupported(last.message());
 }
 
@@ -92,7 +92,7 @@ Result<std::vector<Constant>> run_on_constants(const OpSpec& spec, const NodeDes
   std::vector<void*> out;
   for (const TensorDesc& t : n.out) {
     results.push_back(Constant::copy_of(std::vector<std::byte>(static_cast<size_t>(t.bytes()))));
-    // Nobody else has seen this constant yet.
+    // This constant is not shared yet.
     out.push_back(const_cast<void*>(results.back().data()));
   }
   Workspace workspace;

@@ -61,7 +61,7 @@ using InferFn = Result<InferredShapes> (*)(const NodeDesc&);
 // ---------------------------------------------------------------------------------------------------------
 // Kernels.
 
-// Sees what a kernel computes on the way and hands to nobody: the tensors of OpSpec::inner. Each once a run,
+// Observes a kernel's internal tensors (OpSpec::inner), which are not outputs. Each once a run,
 // with the values of all time steps; never from two threads at once.
 class InnerTap {
  public:

@@ -35,7 +35,7 @@ class PackedNode {
 };
 
 // The index-th constant that a kernel of node `n` packs: `fill(std::byte*)` writes all of its `bytes` when
-// nobody has before.
+// nothing has before.
 template <class F>
 PackedBytes pack(const NodeDesc& n, size_t index, size_t bytes, const F& fill) {
   if (n.packed != nullptr)

@@ -10,7 +10,7 @@ namespace {
 // What is corrected on samples.
 enum class Refinement : uint8_t { biases, weights };  // weights: and biases
 
-// Weights and biases set anew with what the samples show.
+// Weights and biases corrected on the samples.
 Result<std::shared_ptr<ModelData>> refined(const Candidate& c, Refinement refinement,
                                            CorrectionSamples samples, const StepOptions& options) {
   auto model = std::make_shared<ModelData>(*c.quantized.model);

@@ -208,9 +208,9 @@ Status measure(const Candidate& c, HeldOutSamples samples, const StepOptions& op
 void add_target_findings(const Recipe& recipe, const QuantizeOptions& options, QuantizeReport& report) {
   const double db = recipe.min_sqnr_db;
   if (!report.target_met)
-    report.findings.push_back({"the outputs", db > 0
-                                                  ? fmt::format("don't reach {:g} dB", db)
-                                                  : fmt::format("lose more than {:g}", options.loss.limit)});
+    report.findings.push_back(
+        {"the outputs", db > 0 ? fmt::format("miss the target of {:g} dB", db)
+                               : fmt::format("miss the target: more than {:g} is lost", options.loss.limit)});
   else if (db > 0 && report.measured_on.held_out && report.error->sqnr_db < db)
     report.findings.push_back(
         {"the outputs", fmt::format("reach {:g} dB on the samples of the search, and {:.1f} dB "

@@ -58,7 +58,7 @@ struct Step {
   const OpSpec* spec = nullptr;
   const Implementation* impl = nullptr;  // nullptr for late steps and for those the executor runs itself
   std::string why;          // why faster implementations were not taken: "xnnpack: ...", or empty
-  bool late = false;        // shapes depend on data: prepared anew in every run
+  bool late = false;        // shapes depend on data: prepared again in every run
   bool elided = false;      // inputs and outputs share storage: nothing to run
   bool by_runtime = false;  // control flow and resource variables: the executor runs it
 };

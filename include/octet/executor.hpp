@@ -55,7 +55,7 @@ struct PlanOptions {
 struct PlanStep {
   std::string kind, name;  // of the operator as it runs: after fusing
   // The name of the implementation, or "none" (inputs and outputs share storage), "runtime" (control flow and
-  // resource variables), "late" (shapes depend on data: prepared anew in every run).
+  // resource variables), "late" (shapes depend on data: prepared again in every run).
   std::string kernel;
   std::string why;                 // why faster implementations were not taken; empty: there is none faster
   int64_t macs = 0;                // multiply-accumulates of one run

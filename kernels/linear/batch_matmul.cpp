@@ -104,7 +104,7 @@ void integers(const Problem& p, const RunArgs& args) {
       [&](int64_t) { return p.x_zero; }, finish, args.pool);
 }
 
-// Each row of the left factor is quantized anew, as TFLite's hybrid kernel does.
+// Each row of the left factor is quantized in each run, as TFLite's hybrid kernel does.
 void hybrid(const Problem& p, const RunArgs& args) {
   const int64_t rows = p.batch * p.m;
   auto* params = static_cast<linear::RowQuant*>(args.workspace);

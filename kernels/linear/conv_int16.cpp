@@ -122,7 +122,7 @@ class GemmInt16 final : public Kernel {
   }
 
   // The rows of the windows from `first` on, in `to` where they must be gathered. Beyond the last window the
-  // first one's row stands in; nobody looks at what becomes of it.
+  // first one's row stands in; its result is not used.
   void gather(const int16_t* x, int64_t first, int16_t* to, const int16_t** rows) const {
     for (int64_t i = 0; i < kPanelRows; ++i) {
       const int64_t window = first + i;

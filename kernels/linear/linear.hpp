@@ -12,8 +12,8 @@
 
 namespace octet::linear {
 
-// Which numbers go in and out. Weights have the form's own type, but int16 activations have int8 weights
-// and `hybrid` is float activations with int8 weights: activations are quantized anew in each run.
+// Element types of inputs, weights and outputs. Weights have the form's own type, but int16 activations have
+// int8 weights and `hybrid` is float activations with int8 weights: activations are quantized in each run.
 enum class Form : uint8_t { float32, int8, uint8, int16, hybrid };
 
 // Positions of the inputs of a node.

@@ -27,7 +27,7 @@ KernelResult lower(const NodeDesc& n, ThreadPool& pool, const Calls<T>& calls) {
   // Without half_pixel_centers positions are index * scale, which XNNPACK calls the legacy mode.
   uint32_t flags = 0;
   // Its tables of pixel pointers and weights, 40 bytes a pixel, cost a fifth of the run time when they are
-  // made anew in the shared workspace each time; small ones are kept.
+  // made again in the shared workspace in each run; small ones are kept.
   constexpr int64_t kKeptPixels = (int64_t{1} << 20) / 40;
   if (int64_t{out[1]} * out[2] > kKeptPixels) flags |= XNN_FLAG_TRANSIENT_INDIRECTION_BUFFER;
   if (attr.align_corners)

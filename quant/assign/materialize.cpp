@@ -256,7 +256,7 @@ class Builder {
         attrs);
   }
 
-  // They are records of a quantization without data. Those that nobody uses are float, without parameters.
+  // They hold quantization parameters and no data. Unused ones are float, without parameters.
   void add_intermediates(Node& n, const NodeForm& form) {
     const QuantRule& rules = quant_rule(*find_spec(n.kind), n);
     n.intermediates.clear();

@@ -48,8 +48,8 @@ class Groups {
 
   enum class Join : uint8_t {
     whole,      // the range of both
-    selected,   // the anchor is made of elements of the input alone, which nobody else reads
-    contained,  // the anchor is made of elements of this and other inputs; nobody else reads this one
+    selected,   // the anchor is made of elements of the input alone, which has no other reader
+    contained,  // the anchor is made of elements of this and other inputs; this one has no other reader
     shared,     // others read the input, or something in its group, too
   };
   // Join the groups of an operator's input and its anchor, unless that harms: different dictated

@@ -24,7 +24,7 @@ class Lockstep {
   size_t samples() const { return arenas_.size(); }
 
   // Called before a node's step runs. It may read values of samples, and returns true when it has changed
-  // constants of the node (with set_constant), whose kernel is then made anew.
+  // constants of the node (with set_constant), whose kernel is then made again.
   using Before = std::function<bool(NodeId)>;
   Status run(const Before& before);
 

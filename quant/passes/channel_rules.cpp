@@ -57,7 +57,7 @@ std::optional<ChannelAffine> channel_affine(const Graph& g, const Node& n) {
 bool has_form(const Value& x, int axis) {
   const int rank = x.shape.rank();
   if (x.shape[axis] < 1 || x.shape.elements() == 0) return false;
-  // The target of a RESHAPE is written down with the numbers of today.
+  // The target of a RESHAPE holds the current extents.
   const bool dynamic =
       std::any_of(x.shape_signature.begin(), x.shape_signature.end(), [](int32_t e) { return e < 0; });
   return !dynamic || (rank == 4 && axis == 3);

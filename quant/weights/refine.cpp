@@ -1,4 +1,4 @@
-// Weights and biases of a quantized graph, set anew with what real samples show.
+// Corrects weights and biases of a quantized graph on samples.
 #include <algorithm>
 #include <cmath>
 #include <map>

@@ -12,7 +12,7 @@ namespace octet {
 
 // The bytes stay mapped as long as the owner lives. The mapping starts at a page boundary and is followed by
 // at least one page of readable zeros, because vector kernels may read a little past the end of a constant.
-// Nobody may shorten the file meanwhile (replacing it by rename, as write_model() does, is fine).
+// The file must not be shortened meanwhile (replacing it by rename, as write_model() does, is fine).
 class MappedFile {
  public:
   static Result<std::shared_ptr<const MappedFile>> open(const std::string& path);

@@ -103,7 +103,7 @@ Status Reader::read_blocks(const wire::SubGraph& w, Graph& g) {
   return {};
 }
 
-// Tensors that nothing but a quantization refers to: the writer makes them anew.
+// Tensors that only a quantization refers to: the writer makes them again.
 void Reader::fold_blocks() {
   for (size_t i = 0; i < model_.graphs.size(); ++i) {
     Graph& g = model_.graphs[i];

@@ -248,7 +248,7 @@ Status Reader::correct_result_types(const wire::SubGraph& w, Graph& g) {
     OCTET_TRY(read_quantization(*w.tensors()->Get(static_cast<uint32_t>(id)), typed)
                   .at(label("tensor", static_cast<size_t>(id), typed.name)));
     if (typed.quant.empty()) continue;
-    model_.notes.push_back(fmt::format("took {} '{}' for {}, the type of what it is computed from",
+    model_.notes.push_back(fmt::format("treated {} '{}' as {}, the type of its inputs",
                                        name_of(DType::float32), typed.name, name_of(typed.dtype)));
     g.value(id) = std::move(typed);
   }
@@ -286,7 +286,7 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
       model_.notes.push_back(fmt::format("ignored the data that graph input '{}' has", input.name));
     input.constant = Constant();
     if (input.is_variable)
-      model_.notes.push_back(fmt::format("took graph input '{}' for no variable", input.name));
+      model_.notes.push_back(fmt::format("ignored is_variable on graph input '{}'", input.name));
     input.is_variable = false;
   }
   // A tensor of no elements needs no data, so an empty buffer is all a constant of that shape has. It is a

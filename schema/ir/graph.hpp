@@ -114,7 +114,7 @@ Uses uses_of(const Graph& g);
 // Keep the marked values and nodes only; ids change. What a kept node refers to must be kept.
 void keep_only(Graph& g, const std::vector<char>& keep_value, const std::vector<char>& keep_node);
 
-// Remove nodes none of whose outputs reach a graph output or have an effect, then values nobody refers to.
+// Remove nodes none of whose outputs reach a graph output or have an effect, then values without references.
 // Ids change: what the nodes that are left were.
 std::vector<NodeId> remove_dead(Graph& g);
 

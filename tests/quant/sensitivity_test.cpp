@@ -147,7 +147,7 @@ TEST_CASE("a target in dB promotes operators to int16, and to float where that i
   CHECK(!bound.report.target_met);
   CHECK(bound.report.error->sqnr_db < 60);
   CHECK(std::ranges::any_of(bound.report.findings,
-                            [](const Finding& f) { return f.what == "don't reach 60 dB"; }));
+                            [](const Finding& f) { return f.what == "miss the target of 60 dB"; }));
   recipe.io = Io::keep;
 
   // Weights of 8 bits don't allow for that.

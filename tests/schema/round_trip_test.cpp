@@ -43,7 +43,7 @@ TEST_CASE("a graph input that is marked as a variable is read as an input") {
   const Graph& g = (*back)->main();
   CHECK(!g.value(g.inputs[0]).is_variable);
   CHECK((*back)->notes ==
-        std::vector<std::string>{"took graph input '" + g.value(g.inputs[0]).name + "' for no variable"});
+        std::vector<std::string>{"ignored is_variable on graph input '" + g.value(g.inputs[0]).name + "'"});
 }
 
 TEST_CASE("round trip: from .tflite to .circle and back") {
