@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "octet/model.hpp"
 
@@ -31,6 +33,24 @@ std::string program(const std::string& page, const std::string& language) {
   return {};
 }
 
+// What stands between "// PAGE" and "// end" in a source, with the page.
+std::vector<std::pair<std::string, std::string>> sections(const std::string& source) {
+  std::vector<std::pair<std::string, std::string>> found;
+  std::istringstream in(source);
+  bool inside = false;
+  for (std::string line; std::getline(in, line);) {
+    if (line == "// end") {
+      inside = false;
+    } else if (inside) {
+      found.back().second += line + "\n";
+    } else if (line == "// README.md" || line.starts_with("// octet/")) {
+      found.emplace_back(line.substr(3), "");
+      inside = true;
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("the programs of docs/CUSTOM_OPS.md are docs/examples") {
@@ -40,12 +60,22 @@ TEST_CASE("the programs of docs/CUSTOM_OPS.md are docs/examples") {
 }
 
 TEST_CASE("the C++ lines of README.md are those of docs/examples/readme.cpp") {
-  const std::string source = read("docs/examples/readme.cpp");
-  const std::string from = "// README.md\n";
-  const size_t begin = source.find(from) + from.size();
-  const std::string lines = source.substr(begin, source.find("// end\n") - begin);
-  REQUIRE(lines.size() > 100);
-  CHECK(read("README.md").find("```cpp\n" + lines + "```\n") != std::string::npos);
+  const auto shown = sections(read("docs/examples/readme.cpp"));
+  CHECK(shown.size() == 2);
+  for (const auto& [page, lines] : shown)
+    CHECK_MESSAGE(read(page).find("```cpp\n" + lines + "```\n") != std::string::npos, lines);
+}
+
+TEST_CASE("the lines that public headers start with are those of docs/examples/headers.cpp") {
+  const auto shown = sections(read("docs/examples/headers.cpp"));
+  CHECK(shown.size() >= 10);
+  for (const auto& [header, lines] : shown) {
+    std::istringstream in(lines);
+    std::string comment;
+    for (std::string line; std::getline(in, line);)
+      comment += "//   " + line + "\n";
+    CHECK_MESSAGE(read("include/" + header).find(comment) != std::string::npos, header << "\n" << comment);
+  }
 }
 
 TEST_CASE("the model of docs/examples is one operator that Octet does not know") {

@@ -1,4 +1,5 @@
-// The program around README.md's lines: runs net.int8.tflite of the current folder on zeros.
+// The program around README.md's lines: runs net.int8.tflite of the current folder, which is a float one
+// here, on zeros, and quantizes it.
 #include <cstddef>
 #include <iostream>
 #include <vector>
@@ -32,6 +33,15 @@ auto exec = octet::Executor::create(*model, {.threads = 2});
 if (!exec.ok()) { std::cerr << exec.status().message() << '\n'; return 1; }
 if (octet::Status s = exec->run(inputs); !s.ok()) { std::cerr << s.message() << '\n'; return 1; }
 octet::ConstTensorView scores = exec->output(0);   // inputs: one ConstTensorView per input
+// end
+  const std::vector<std::vector<octet::ConstTensorView>> recorded(8, inputs);
+// README.md
+octet::Quantizer quantizer(*model, octet::Recipe::int8());
+for (const auto& sample : recorded)
+  if (octet::Status s = quantizer.calibrate(sample); !s.ok()) { std::cerr << s.message() << '\n'; return 1; }
+auto result = quantizer.finish();   // Model + QuantizeReport + Assignment
+if (!result.ok()) { std::cerr << result.status().message() << '\n'; return 1; }
+std::cout << result->report.error->sqnr_db << " dB on samples that the quantizer held out\n";
 // end
   // clang-format on
   std::cout << scores.shape.to_string() << '\n';

@@ -1,6 +1,7 @@
 // How far two models are apart on samples: per output and per layer.
 //
-//   auto quality = octet::compare(*model, result->model, held_out, {.layers = true});
+//   auto quality = octet::compare(*model, *other, held_out, {.layers = true});
+//   if (!quality.ok()) { std::cerr << quality.status().message() << '\n'; return 1; }
 //   std::cout << quality->sqnr_db << " dB\n";
 #pragma once
 

@@ -1,7 +1,8 @@
 // Elements as the real numbers they stand for, and numbers as elements of a tensor.
 //
 //   std::vector<float> scores = octet::real_values(exec->output(0));
-//   octet::convert_elements(pixels_as_float, DType::float32, {memory, in.dtype, in.shape, in.quant});
+//   octet::TensorView in{memory, octet::DType::int8, {4}, octet::Quantization::per_tensor({0.1F, 0})};
+//   octet::Status s = octet::convert_elements(std::as_bytes(std::span(reals)), octet::DType::float32, in);
 #pragma once
 
 #include <cstddef>

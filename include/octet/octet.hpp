@@ -4,7 +4,7 @@
 //   if (!model.ok()) { std::cerr << model.status().message() << '\n'; return 1; }
 //   auto exec = octet::Executor::create(*model, {.threads = 4});
 //   if (!exec.ok()) { std::cerr << exec.status().message() << '\n'; return 1; }
-//   std::vector<octet::ConstTensorView> in = {{pixels, octet::DType::float32, {1, 224, 224, 3}, {}}};
+//   std::vector<octet::ConstTensorView> in = {{pixels, octet::DType::float32, {1, 32, 32, 1}, {}}};
 //   if (octet::Status s = exec->run(in); !s.ok()) { std::cerr << s.message() << '\n'; return 1; }
 //   octet::ConstTensorView scores = exec->output(0);
 //

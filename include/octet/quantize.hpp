@@ -7,8 +7,8 @@
 //   if (!result.ok()) { std::cerr << result.status().message() << '\n'; return 1; }
 //   std::cout << result->report.error->sqnr_db << " dB on " << result->report.measured_on.samples
 //             << " held-out samples\n";
-//   result->model.save("net.int8.tflite");
-//   result->assignment.save("net.json");  // every decision; apply() makes the same bytes of it
+//   if (!result->model.save("small.tflite").ok()) return 1;
+//   if (!result->assignment.save("small.json").ok()) return 1;  // apply() makes the same model of it
 //
 // The quantizer divides what it calibrates on by itself: a part of the samples sets ranges only, on up to 256
 // rounding and biases are corrected, up to 32 choose between candidates, and up to 128 are held out. What the

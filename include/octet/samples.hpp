@@ -1,8 +1,8 @@
 // Where samples come from. The quantizer reads them one at a time, so that memory does not grow with their
 // number.
 //
-//   std::vector<octet::ConstTensorView> one = {{pixels, octet::DType::float32, {1, 28, 28, 1}, {}}};
-//   octet::MemorySamples samples({one, ...});
+//   std::vector<octet::ConstTensorView> one = {{pixels, octet::DType::float32, {1, 32, 32, 1}, {}}};
+//   octet::MemorySamples samples({one, one});
 #pragma once
 
 #include <cstddef>
