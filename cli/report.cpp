@@ -76,7 +76,10 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
               {"fusions", fusions},
               {"calibration_samples", r.calibration_samples},
               {"data_passes", s.passes},
-              {"measured_on", {{"samples", r.measured_on.samples}, {"held_out", r.measured_on.held_out}}},
+              {"measured_on",
+               {{"samples", r.measured_on.samples},
+                {"held_out", r.measured_on.held_out},
+                {"sqnr_db", r.error ? Json(r.measured_on.sqnr_db) : Json(nullptr)}}},
               {"target_met", r.target_met},
               {"outputs", r.error ? errors_json(r.error->outputs) : Json::array()},
               {"layers", r.error ? errors_json(r.error->layers) : Json::array()},
@@ -106,6 +109,8 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
   if (r.error)
     table.add({"error", "",
                r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});
+  if (r.error && r.error->sqnr_db != r.measured_on.sqnr_db)
+    table.add({"", "", fmt::format("expected on unseen samples; measured {:.2f} dB", r.measured_on.sqnr_db)});
   std::string text = fmt::format("{} -> {} ({}, {:.1f} s)\n{}\n", s.input, s.output, name_of(s.recipe.scheme),
                                  s.seconds, table.text());
   text += data_text(s);

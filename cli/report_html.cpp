@@ -118,8 +118,10 @@ std::string html_report(const QuantizeSummary& s) {
                                                   r.ops_int8, r.ops_float)
                                     : fmt::format("{} in int8, {} in float", r.ops_int8, r.ops_float)}};
   if (r.error)
-    facts.emplace_back("error",
-                       fmt::format("{:.2f} dB SQNR on {} samples", r.error->sqnr_db, r.error->samples));
+    facts.emplace_back(
+        "error", fmt::format("{:.2f} dB SQNR on {} samples", r.measured_on.sqnr_db, r.measured_on.samples));
+  if (r.error && r.error->sqnr_db != r.measured_on.sqnr_db)
+    facts.emplace_back("error expected on unseen samples", fmt::format("{:.2f} dB SQNR", r.error->sqnr_db));
   if (s.scores && s.scores->top1)
     facts.emplace_back("top-1", fmt::format("{:.2f} % (float {:.2f} %)", 100 * *s.scores->top1,
                                             100 * *s.scores->against_top1));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "octet/try.hpp"
+#include "quant/measure/expected_sqnr.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/search.hpp"
@@ -200,8 +201,30 @@ Status describe(const Candidate& c, QuantizeReport& report) {
 Status measure(const Candidate& c, HeldOutSamples samples, const StepOptions& options,
                QuantizeReport& report) {
   OCTET_ASSIGN(report.error, compare_on(c.prepared, *c.quantized.model, *samples.source, options));
-  report.measured_on.samples = report.error->samples;
-  report.measured_on.held_out = true;
+  report.measured_on = {report.error->samples, true, report.error->sqnr_db};
+  return {};
+}
+
+// Where the held-out samples are too few to tell (MATH.md, Q21), the figure is the one to expect of the
+// result on samples that nobody has seen.
+Status expect(const PreparedModel& measured_from, const ModelData& measured, const Candidate& result,
+              const StatisticsStore& s, const StepOptions& options, QuantizeReport& report) {
+  constexpr double kWellDeterminedDb = 0.5;
+  KeptSamples working({&s.kept(SampleRole::correct), &s.kept(SampleRole::select)}),
+      held_out({&s.kept(SampleRole::held_out)}),
+      all({&s.kept(SampleRole::correct), &s.kept(SampleRole::select), &s.kept(SampleRole::held_out)});
+  const ModelData &right = result.prepared.reference_model(), &made = *result.quantized.model;
+  const std::optional<ProbabilityGrid> grid = probability_grid(right, made);
+  if (!grid) return {};
+  OCTET_ASSIGN(std::optional<ScoreErrors> of_result, score_errors(right, made, all, options));
+  OCTET_ASSIGN(std::optional<ScoreErrors> on_working,
+               score_errors(measured_from.reference_model(), measured, working, options));
+  OCTET_ASSIGN(std::optional<ScoreErrors> on_held_out,
+               score_errors(measured_from.reference_model(), measured, held_out, options));
+  if (!of_result || !on_working || !on_held_out) return {};
+  const ExpectedSqnr expected =
+      expected_sqnr({*std::move(of_result), *std::move(on_working), *std::move(on_held_out), *grid});
+  if (expected.deviation_db > kWellDeterminedDb) report.error->sqnr_db = expected.db;
   return {};
 }
 
@@ -211,11 +234,11 @@ void add_target_findings(const Recipe& recipe, const QuantizeOptions& options, Q
     report.findings.push_back(
         {"the outputs", db > 0 ? fmt::format("miss the target of {:g} dB", db)
                                : fmt::format("miss the target: more than {:g} is lost", options.loss.limit)});
-  else if (db > 0 && report.measured_on.held_out && report.error->sqnr_db < db)
+  else if (db > 0 && report.measured_on.held_out && report.measured_on.sqnr_db < db)
     report.findings.push_back(
         {"the outputs", fmt::format("reach {:g} dB on the samples of the search, and {:.1f} dB "
                                     "on held-out ones",
-                                    db, report.error->sqnr_db)});
+                                    db, report.measured_on.sqnr_db)});
 }
 
 }  // namespace
@@ -247,11 +270,14 @@ Result<QuantizedData> quantize(const ModelData& source, const StatisticsStore& s
     OCTET_TRY(measure(best.candidate, {&held_out}, work.step, report));
   } else if (best.candidate.error) {  // all there is was worked with
     report.error = best.candidate.error;
-    report.measured_on.samples = best.candidate.error->samples;
+    report.measured_on = {report.error->samples, false, report.error->sqnr_db};
   }
+  const PreparedModel measured_from = best.candidate.prepared;
   if (!statistics.held_out_values().empty() || held_out.size() > 0) {
     OCTET_ASSIGN(best.candidate, make_with_all(source, statistics, best.candidate, recipe, options, step));
   }
+  if (!options.held_out && held_out.size() > 0)
+    OCTET_TRY(expect(measured_from, *result.measured, best.candidate, statistics, step, report));
   OCTET_TRY(describe(best.candidate, report));
   add_target_findings(recipe, options, report);
   OCTET_ASSIGN(result.assignment, document_of(best.candidate));

@@ -41,7 +41,7 @@ for (const auto& sample : recorded)
   if (octet::Status s = quantizer.calibrate(sample); !s.ok()) { std::cerr << s.message() << '\n'; return 1; }
 auto result = quantizer.finish();   // Model + QuantizeReport + Assignment
 if (!result.ok()) { std::cerr << result.status().message() << '\n'; return 1; }
-std::cout << result->report.error->sqnr_db << " dB on samples that the quantizer held out\n";
+std::cout << result->report.error->sqnr_db << " dB on samples that were not given\n";
 // end
   // clang-format on
   std::cout << scores.shape.to_string() << '\n';

@@ -345,7 +345,8 @@ typedef struct octet_quantize_report {
   int32_t target_met;       /* of the recipe's min_sqnr_db and of `loss` */
   int32_t held_out;         /* nothing was set or chosen with the samples that were measured on */
   int64_t measured_samples; /* 0: there were none, and no error is known */
-  double sqnr_db;           /* over all outputs that are numbers; at most 200, which stands for equality */
+  double sqnr_db;           /* over all outputs that are numbers; at most 200, which stands for equality. Of a
+                               classifier on few samples: what is expected on samples that were not given */
   double loss;              /* as it was when the search ended */
 } octet_quantize_report;
 OCTET_C_API int octet_quantized_report(const octet_quantized* result, octet_quantize_report* report);
