@@ -13,6 +13,7 @@
 #include "kernels/quant_math.hpp"
 #include "quant/assign/scales.hpp"
 #include "quant/measure/compare.hpp"
+#include "quant/measure/expected_sqnr.hpp"
 #include "quant/measure/sensitivity.hpp"
 #include "quant/passes/balance.hpp"
 #include "quant/weights/weight_rounding.hpp"
@@ -190,6 +191,16 @@ Fields q20(const Fields& f) {
   return {{"taken", std::to_string(sum)}};
 }
 
+// Samples of two classes.
+Fields q21(const Fields& f) {
+  const std::vector<float> scores = list(f, "scores"), errors = list(f, "errors");
+  ScoreEvidence e;
+  e.result.classes = 2;
+  e.result.scores.assign(scores.begin(), scores.end());
+  e.result.errors.assign(errors.begin(), errors.end());
+  return {{"db", std::to_string(expected_sqnr(e).db)}};
+}
+
 const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q1",
      [](const Fields& f) {
@@ -226,6 +237,7 @@ const std::map<std::string, std::function<Fields(const Fields&)>> kEquations = {
     {"Q18", q18},
     {"Q19", q19},
     {"Q20", q20},
+    {"Q21", q21},
 };
 
 Fields parse(const std::string& text) {
