@@ -31,7 +31,7 @@ have "$prefix/share/doc/octet/examples/run_model.c"
 have "$prefix/share/doc/octet/examples/quantize_model.cpp"
 for header in "$source_root"/include/octet/*; do have "$prefix/include/octet/$(basename "$header")"; done
 [ "$(ls "$prefix/include")" = octet ] || fail "more than one folder of headers"
-readelf -d "$libdir/liboctet.so.0" | grep -q 'SONAME.*liboctet.so.0' || fail "no soname"
+[[ $(readelf -d "$libdir/liboctet.so.0") == *SONAME*liboctet.so.0* ]] || fail "no soname"
 if [ -e "$prefix/bin/octet" ]; then
   have "$prefix/share/man/man1/octet-quantize.1"
   have "$prefix/share/bash-completion/completions/octet.bash"
@@ -47,8 +47,8 @@ runs() {
   "./$1" "$model" >"$1.out" || fail "$1 does not run"
   [ -s "$1.out" ] || fail "$1 says nothing"
   if [ "$2" = shared ]; then
-    ldd "$1" | grep -q 'liboctet.so.0 =>' || fail "$1 does not use the shared library"
-  elif ldd "$1" 2>/dev/null | grep -q liboctet; then
+    [[ $(ldd "$1") == *'liboctet.so.0 =>'* ]] || fail "$1 does not use the shared library"
+  elif [[ $(ldd "$1" 2>/dev/null) == *liboctet* ]]; then
     fail "$1 uses the shared library"
   fi
 }
