@@ -139,8 +139,8 @@ int quantize_model(const Bytes& file, Bytes& outputs, char* error, size_t error_
     status = quantizer.calibrate(samples);
     if (status.ok()) {
       auto result = quantizer.finish();
-      if (!result.ok()) status = std::move(result).status();
       if (result.ok() && countdown < 0) outputs = *result->model.serialize();
+      if (!result.ok()) status = std::move(result).status();
     }
   } catch (const std::bad_alloc&) {
     return OCTET_RESOURCE_EXHAUSTED;
