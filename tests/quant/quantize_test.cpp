@@ -95,9 +95,12 @@ TEST_CASE(
     CHECK(std::any_of(q.report.findings.begin(), q.report.findings.end(), [&](const Finding& f) {
       return f.where == name && f.what.find("is declared " + lie.to_string()) != std::string::npos;
     }));
-    for (const Scheme scheme : {Scheme::int16x8, Scheme::dynamic, Scheme::weight_only, Scheme::float16})
-      CHECK(quantized_local(m, Recipe::of(scheme)).model != nullptr);
   }
+  ModelData m = honest;
+  for (const Node& n : m.main().nodes)
+    if (n.kind == OpKind::CONV_2D) m.main().value(n.outputs[0]).shape = Shape{1, 1024, 1024, 8};
+  for (const Scheme scheme : {Scheme::int16x8, Scheme::dynamic, Scheme::weight_only, Scheme::float16})
+    CHECK(quantized_local(m, Recipe::of(scheme)).model != nullptr);
 }
 
 TEST_CASE("a model with int8 weights and float activations becomes int8 throughout, with the same weights") {
