@@ -218,7 +218,8 @@ Action add_quantize(Options& options) {
   add_data_options(options, args->data);
   options.footer(
       "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, fallback[{op, kind, type, reason}], "
-      "sqnr_db, measured_on{samples, held_out, sqnr_db}, fusions{}, outputs[], layers[], findings[], data_passes, "
+      "sqnr_db, measured_on{samples, held_out, sqnr_db}, fusions{}, outputs[], layers[], findings[], "
+      "data_passes, "
       "seconds");
   return [args](Context& context) { return run_quantize(*args, context); };
 }

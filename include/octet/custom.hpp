@@ -63,7 +63,8 @@ struct CustomNode {
 };
 
 // One node of one executor, made ready for fixed shapes. It may keep state of its own, which lasts from run
-// to run; but where a shape depends on data, the node is made again in every run. Destroyed with its executor.
+// to run; but where a shape depends on data, the node is made again in every run. Destroyed with its
+// executor.
 class CustomKernel {
  public:
   virtual ~CustomKernel() = default;

@@ -220,8 +220,7 @@ TEST_CASE("wire: the result of an integer addition is no float32, whatever the f
     const auto m = model(kind, BinaryAttrs{}, q);
     CHECK(m->main().value(2).dtype == DType::int8);
     CHECK(m->main().value(2).quant == q);
-    CHECK(m->notes ==
-          std::vector<std::string>{"treated float32 'y' as int8, the type of its inputs"});
+    CHECK(m->notes == std::vector<std::string>{"treated float32 'y' as int8, the type of its inputs"});
   }
   // Not without a scale, not of unlike inputs, not of operators that keep their output's type.
   CHECK(model(OpKind::ADD, BinaryAttrs{}, {})->main().value(2).dtype == DType::float32);
