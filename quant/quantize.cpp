@@ -206,7 +206,7 @@ Status measure(const Candidate& c, HeldOutSamples samples, const StepOptions& op
 }
 
 // Where the held-out samples are too few to tell (MATH.md, Q21), the figure is the one to expect of the
-// result on samples that nobody has seen.
+// result on unseen samples.
 Status expect(const PreparedModel& measured_from, const ModelData& measured, const Candidate& result,
               const StatisticsStore& s, const StepOptions& options, QuantizeReport& report) {
   constexpr double kWellDeterminedDb = 0.5;

@@ -1,10 +1,10 @@
 # What has to hold beside the native tests; sourced, never run.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# check [STEP...]: these steps, or all but install and threads, which are run by name. Each adds to the closing line.
+# check [STEP...]: these steps, or all but threads, which is run by name. Each adds to the closing line.
 check() {
   local step steps=("$@")
-  [ $# -gt 0 ] || steps=(format lint headers bench sanitize)
+  [ $# -gt 0 ] || steps=(format lint headers install bench sanitize)
   for step in "${steps[@]}"; do
     case $step in
       format | lint | headers | install | bench | sanitize | threads) ;;

@@ -68,17 +68,18 @@ struct QuantizeReport {
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
   std::vector<Finding> findings;
-  // What the figures below were measured on: nothing was set or chosen with these samples, unless there was
-  // one sample in all (held_out is false then).
+  // What was measured, and on which samples: nothing was set or chosen with them, unless there was one sample
+  // in all (held_out is false then).
   struct {
     int64_t samples = 0;
     bool held_out = false;
     double sqnr_db = 0;  // over all real outputs together, of what was measured
   } measured_on;
   // Against the source, with layers; when there were samples. Its `sqnr_db` is what was measured where that
-  // is well determined. Of a classifier on few samples it is what `model` is expected to reach on samples
+  // is well determined. Of a classifier on few samples it is an estimate of what `model` reaches on samples
   // that were not given (MATH.md, Q21), because a few samples whose classes are close would decide the
-  // measured one.
+  // measured figure. The estimate also uses the errors of samples that `model` was made with, corrected by
+  // how much greater errors are on held-out ones; `measured_on.sqnr_db` uses held-out samples alone.
   std::optional<Comparison> error;
   int64_t calibration_samples = 0;
   std::optional<double> loss;  // of the caller's metric, as it was when the search ended

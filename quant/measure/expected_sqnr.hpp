@@ -1,4 +1,4 @@
-// The SQNR that a classifier will have on samples that nobody has seen. The noise of its outputs comes from
+// The SQNR that a classifier will have on unseen samples. The noise of its outputs comes from
 // the few samples whose best classes are close: a figure measured on some dozens of samples hangs on how many
 // of these are among them. Scores, in front of the SOFTMAX, have no such tail. MATH.md, Q21.
 #pragma once
