@@ -1,6 +1,5 @@
 #include "cli/tensor_exchange.hpp"
 
-#include <cmath>
 #include <fmt/format.h>
 
 #include "cli/data/byte_source.hpp"
@@ -44,38 +43,19 @@ Result<std::vector<double>> numbers_of(const Json& entry, const char* key, const
   return numbers;
 }
 
-Result<Quantization> quantization_of(const Json& entry, const std::string& folder) {
+Result<std::optional<int64_t>> integer_of(const Json& entry, const char* key) {
+  if (!entry.contains(key) || entry[key].is_null()) return std::optional<int64_t>();
+  if (!entry[key].is_number_integer()) return Status::invalid(fmt::format("'{}' must be an integer", key));
+  return std::optional<int64_t>(entry[key].get<int64_t>());
+}
+
+Result<Quantization> read_quantization(const Json& entry, const std::string& folder) {
   OCTET_ASSIGN(const auto scale, numbers_of(entry, "scale", folder));
-  OCTET_ASSIGN(auto zero, numbers_of(entry, "zero_point", folder));
+  OCTET_ASSIGN(const auto zero, numbers_of(entry, "zero_point", folder));
   if (scale.empty() && zero.empty()) return Quantization();
-  if (zero.empty()) zero.assign(scale.size(), 0);
-  if (zero.size() == 1 && scale.size() > 1) zero.assign(scale.size(), zero[0]);
-  if (scale.size() != zero.size())
-    return Status::invalid(fmt::format("{} scales and {} zero points", scale.size(), zero.size()));
-  std::vector<Affine> params;
-  for (size_t i = 0; i < scale.size(); ++i) {
-    const auto s = static_cast<float>(scale[i]);
-    if (!(s > 0) || !std::isfinite(s))
-      return Status::invalid(fmt::format("scale {} is not possible", scale[i]));
-    if (zero[i] != std::trunc(zero[i]) || std::abs(zero[i]) > 2147483647.0)
-      return Status::invalid(fmt::format("zero point {} is not possible", zero[i]));
-    params.push_back({s, static_cast<int64_t>(zero[i])});
-  }
-  if (entry.contains("block") && !entry["block"].is_null()) {
-    if (!entry["block"].is_number_integer()) return Status::invalid("'block' must be an integer");
-    const auto block = entry["block"].get<int64_t>();
-    if (block < 1 || block > INT32_MAX)
-      return Status::invalid(fmt::format("blocks of {} are not possible", block));
-    return Quantization::blockwise(static_cast<int32_t>(block), std::move(params));
-  }
-  const bool has_axis = entry.contains("axis") && !entry["axis"].is_null();
-  if (has_axis && !entry["axis"].is_number_integer()) return Status::invalid("'axis' must be an integer");
-  if (!has_axis && params.size() > 1) return Status::invalid("several scales need an 'axis'");
-  if (!has_axis) return Quantization::per_tensor(params[0]);
-  const int64_t axis = entry["axis"].get<int64_t>();
-  if (axis < 0 || axis >= Shape::kMaxRank)
-    return Status::invalid(fmt::format("axis {} is not possible", axis));
-  return Quantization::per_channel(static_cast<int>(axis), std::move(params));
+  OCTET_ASSIGN(const auto axis, integer_of(entry, "axis"));
+  OCTET_ASSIGN(const auto block, integer_of(entry, "block"));
+  return quantization_of(scale, zero, axis, block);
 }
 
 // The elements of a .npy file as a tensor holds them; NumPy has no 4-bit type, there is one element per byte.
@@ -124,7 +104,7 @@ Result<TensorParameters> entry_of(const Json& json, const std::string& folder) {
     if (!json["file"].is_string()) return Status::invalid("'file' must be a name");
     OCTET_TRY(read_contents(folder + "/" + json["file"].get<std::string>(), e));
   }
-  OCTET_ASSIGN(e.quant, quantization_of(json, folder));
+  OCTET_ASSIGN(e.quant, read_quantization(json, folder));
   return e;
 }
 

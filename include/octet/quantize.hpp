@@ -228,6 +228,13 @@ OCTET_API Result<QuantizeResult> result_of(const Model& source, const Assignment
 
 // ---- parameters by tensor ---------------------------------------------------------------------------------
 
+// A quantization of numbers from outside: `zero_points` has none (all 0), one for all, or one per scale; with
+// several scales either `axis` or `block` is needed. Errors name the number that is not possible.
+OCTET_API Result<Quantization> quantization_of(std::span<const double> scales,
+                                               std::span<const double> zero_points = {},
+                                               std::optional<int64_t> axis = {},
+                                               std::optional<int64_t> block = {});
+
 // How a quantized model holds one tensor.
 struct TensorParameters {
   std::string name;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "octet/quantize.hpp"
 #include "octet/tensor.hpp"
 #include "octet/try.hpp"
 
@@ -55,30 +56,16 @@ Result<Quantization> quantization_from(const Json& json) {
   if (json.is_null()) return Quantization();
   if (!json.is_object()) return Status::invalid("a quantization is not an object");
   OCTET_ASSIGN(const auto scale, numbers_in(json, "scale"));
-  OCTET_ASSIGN(auto zero, numbers_in(json, "zero_point"));
+  OCTET_ASSIGN(const auto zero, numbers_in(json, "zero_point"));
   if (scale.empty()) return Status::invalid("a quantization has no 'scale'");
-  if (zero.empty()) zero.assign(scale.size(), 0);
-  if (zero.size() == 1) zero.assign(scale.size(), zero[0]);
-  if (scale.size() != zero.size())
-    return Status::invalid(fmt::format("{} scales and {} zero points", scale.size(), zero.size()));
-  std::vector<Affine> params;
-  for (size_t i = 0; i < scale.size(); ++i) {
-    const auto s = static_cast<float>(scale[i]);
-    if (!(s > 0) || !std::isfinite(s))
-      return Status::invalid(fmt::format("scale {} is not possible", scale[i]));
-    if (zero[i] != std::trunc(zero[i]) || std::abs(zero[i]) > 2147483647.0)
-      return Status::invalid(fmt::format("zero point {} is not possible", zero[i]));
-    params.push_back({s, static_cast<int64_t>(zero[i])});
+  std::optional<int64_t> axis, block;
+  if (json.contains("axis") && !json["axis"].is_null()) {
+    OCTET_ASSIGN(axis, whole_in(json, "axis", 0, Shape::kMaxRank - 1));
   }
   if (json.contains("block") && !json["block"].is_null()) {
-    OCTET_ASSIGN(const int32_t block, whole_in(json, "block", 1, INT32_MAX));
-    return Quantization::blockwise(block, std::move(params));
+    OCTET_ASSIGN(block, whole_in(json, "block", 1, INT32_MAX));
   }
-  const bool has_axis = json.contains("axis") && !json["axis"].is_null();
-  if (!has_axis && params.size() > 1) return Status::invalid("several scales need an 'axis'");
-  if (!has_axis) return Quantization::per_tensor(params[0]);
-  OCTET_ASSIGN(const int32_t axis, whole_in(json, "axis", 0, Shape::kMaxRank - 1));
-  return Quantization::per_channel(axis, std::move(params));
+  return quantization_of(scale, zero, axis, block);
 }
 
 Result<DType> dtype_from(const Json& object, const char* key) {
@@ -87,6 +74,33 @@ Result<DType> dtype_from(const Json& object, const char* key) {
     for (int i = 0; i < kDTypeCount; ++i)
       if (name_of(static_cast<DType>(i)) == it->get<std::string>()) return static_cast<DType>(i);
   return Status::invalid(fmt::format("'{}' is not an element type", key));
+}
+
+Result<Quantization> quantization_of(std::span<const double> scales, std::span<const double> zero_points,
+                                     std::optional<int64_t> axis, std::optional<int64_t> block) {
+  if (scales.empty()) return Status::invalid("there is no scale");
+  if (zero_points.size() > 1 && zero_points.size() != scales.size())
+    return Status::invalid(fmt::format("{} scales and {} zero points", scales.size(), zero_points.size()));
+  std::vector<Affine> params;
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const auto scale = static_cast<float>(scales[i]);
+    const double zero = zero_points.empty() ? 0 : zero_points[zero_points.size() == 1 ? 0 : i];
+    if (!(scale > 0) || !std::isfinite(scale))
+      return Status::invalid(fmt::format("scale {} is not possible", scales[i]));
+    if (zero != std::trunc(zero) || std::abs(zero) > 2147483647.0)
+      return Status::invalid(fmt::format("zero point {} is not possible", zero));
+    params.push_back({scale, static_cast<int64_t>(zero)});
+  }
+  if (block) {
+    if (*block < 1 || *block > INT32_MAX)
+      return Status::invalid(fmt::format("blocks of {} are not possible", *block));
+    return Quantization::blockwise(static_cast<int32_t>(*block), std::move(params));
+  }
+  if (!axis && params.size() > 1) return Status::invalid("several scales need an 'axis'");
+  if (!axis) return Quantization::per_tensor(params[0]);
+  if (*axis < 0 || *axis >= Shape::kMaxRank)
+    return Status::invalid(fmt::format("axis {} is not possible", *axis));
+  return Quantization::per_channel(static_cast<int>(*axis), std::move(params));
 }
 
 }  // namespace octet
