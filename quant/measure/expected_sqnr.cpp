@@ -22,6 +22,10 @@ constexpr size_t kSpread = 8;
 constexpr int64_t kMostClasses = 4096;
 // How far, in dB, scores of other samples may mislead: what measured factors are weighed against.
 constexpr double kPriorOwnDb = 1.4, kPriorOptimismDb = 1;
+// What a model made with N samples is worse on others than their own errors tell, in dB: so much divided by N,
+// for at least so many. Erring on the safe side costs less than a promise that is not kept.
+constexpr double kFewSamplesDb = 45;
+constexpr size_t kFewestSamples = 15;
 
 // The variance of a factor whose deviation is given in dB.
 double variance_of(double db) {
@@ -230,7 +234,8 @@ ExpectedSqnr expected_sqnr(const ScoreEvidence& e) {
     signal += std::inner_product(p.begin(), p.end(), p.begin(), 0.0);
   }
   signal /= static_cast<double>(e.result.samples());
-  result.db = std::min(10 * std::log10(signal / (noise.mean * factor)), kExactDb);
+  const auto n = static_cast<double>(std::max(e.result.samples(), kFewestSamples));
+  result.db = std::min(10 * std::log10(signal / (noise.mean * factor)) - kFewSamplesDb / n, kExactDb);
   const auto held_out = static_cast<double>(std::max<size_t>(e.held_out.samples(), 1));
   result.deviation_db = 10 / std::log(10.0) * std::sqrt(std::max(noise.spread, 0.0) / held_out);
   return result;
