@@ -204,6 +204,7 @@ int octet_quantized_report(const octet_quantized* result, octet_quantize_report*
   out.measured_samples = r.error ? r.measured_on.samples : 0;
   out.sqnr_db = r.error ? r.error->sqnr_db : 0;
   out.loss = r.loss.value_or(0);
+  out.ops_float_in_file = r.ops_float_in_file;
   return write_struct(out, report);
 }
 

@@ -241,8 +241,8 @@ Result<QuantizeResult> Quantizer::finish(HeldOutSamples held_out) {
 
 // ---- parameters -----------------------------------------------------------------------------------------
 
-ModelParameters parameters_of(const Model& model) {
-  return parameters_of(*model.data());
+Result<ModelParameters> parameters_of(const Model& model) {
+  return parameters_of(*model.data()).at(model.path());
 }
 
 Result<Implanted> implant(const Model& source, const ModelParameters& parameters) {

@@ -21,7 +21,8 @@ Action add_extract(Options& options) {
       "operators[{kind, inputs[], outputs[], intermediates[]}], channel_exponents{}");
   return [args](Context& context) -> Status {
     OCTET_ASSIGN(const Model model, open_model(args->model));
-    OCTET_ASSIGN(const Json index, write_parameters(parameters_of(model), args->model, args->output));
+    OCTET_ASSIGN(const ModelParameters parameters, parameters_of(model));
+    OCTET_ASSIGN(const Json index, write_parameters(parameters, args->model, args->output));
     if (context.json)
       print_json(index);
     else

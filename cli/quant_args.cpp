@@ -31,6 +31,9 @@ Result<Recipe> RecipeArgs::recipe() const {
   if (!io.empty()) {
     OCTET_ASSIGN(r.io, io_of(io));
   }
+  if (!reader.empty()) {
+    OCTET_ASSIGN(r.reader, reader_of(reader));
+  }
   r.keep_float.insert(r.keep_float.end(), keep_float.begin(), keep_float.end());
   if (per_tensor) r.per_channel = false;
   if (weight_bits > 0) r.weight_bits = weight_bits;
@@ -90,6 +93,14 @@ void add_recipe_options(Options& options, RecipeArgs& args) {
       .add("--io", args.io,
            "Types of inputs and outputs: keep those of the source model (default), or integers")
       .one_of({"keep", "int8", "uint8", "int16"});
+  options
+      .add(
+          "--for", args.reader,
+          "What will read the file: tflite: TensorFlow Lite 2.14 and later (default); tflite-micro; "
+          "int8-only: "
+          "accelerators, without int16 and without float between; octet. What the reader has no integer form "
+          "of stands in the file as DEQUANTIZE, float operator, QUANTIZE; Octet runs that in integers")
+      .one_of({"tflite", "tflite-micro", "int8-only", "octet"});
   options
       .add("--keep-float", args.keep_float,
            "Leave operators in float: a pattern (* and ?) on their name or kind; may be given several times")

@@ -217,8 +217,9 @@ Action add_quantize(Options& options) {
   add_threads_option(options, args->threads);
   add_data_options(options, args->data);
   options.footer(
-      "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, fallback[{op, kind, type, reason}], "
-      "sqnr_db, measured_on{samples, held_out, sqnr_db}, fusions{}, outputs[], layers[], findings[], "
+      "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, ops_float_in_file, reader, "
+      "fallback[{op, kind, type, reason}], sqnr_db, measured_on{samples, held_out, sqnr_db}, fusions{}, "
+      "outputs[], layers[], findings[], "
       "data_passes, "
       "seconds");
   return [args](Context& context) { return run_quantize(*args, context); };

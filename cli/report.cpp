@@ -71,6 +71,8 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
               {"ops_int16", r.ops_int16},
               {"ops_float", r.ops_float},
               {"ops_other", r.ops_other},
+              {"ops_float_in_file", r.ops_float_in_file},
+              {"reader", std::string(name_of(s.recipe.reader))},
               {"fallback", fallback},
               {"sqnr_db", r.error ? Json(r.error->sqnr_db) : Json(nullptr)},
               {"fusions", fusions},
@@ -106,6 +108,9 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
   table.add({"ops in int8", "0", std::to_string(r.ops_int8)});
   table.add(
       {"ops in float", std::to_string(r.ops_int8 + r.ops_int16 + r.ops_float), std::to_string(r.ops_float)});
+  if (r.ops_float_in_file > r.ops_float)
+    table.add({fmt::format("  for {}", name_of(s.recipe.reader)), "",
+               fmt::format("{}, which it has no integer form of", r.ops_float_in_file)});
   if (r.error)
     table.add({"error", "",
                r.error->sqnr_db >= kExactDb ? "none" : fmt::format("{:.2f} dB SQNR", r.error->sqnr_db)});

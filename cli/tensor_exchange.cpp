@@ -132,6 +132,10 @@ Result<OperatorPorts> ports_of(const Json& json) {
 }
 
 Status read_exponents(const Json& doc, ModelParameters& parameters) {
+  if (doc.contains("reader")) {
+    if (!doc["reader"].is_string()) return Status::invalid("'reader' is not a string");
+    OCTET_ASSIGN(parameters.reader, reader_of(doc["reader"].get<std::string>()));
+  }
   if (!doc.contains("channel_exponents")) return {};
   if (!doc["channel_exponents"].is_object()) return Status::invalid("'channel_exponents' is not an object");
   for (const auto& [name, list] : doc["channel_exponents"].items()) {
@@ -189,6 +193,7 @@ Result<Json> write_parameters(const ModelParameters& parameters, const std::stri
         {{"kind", o.kind}, {"inputs", o.inputs}, {"outputs", o.outputs}, {"intermediates", o.intermediates}});
   Json index = {{"model", model}, {"tensors", std::move(tensors)}, {"operators", std::move(operators)}};
   index["channel_exponents"] = parameters.channel_exponents;
+  index["reader"] = std::string(name_of(parameters.reader));
   OCTET_TRY(
       save_file(folder + "/" + kIndexName, index.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"));
   return index;

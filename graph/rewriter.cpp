@@ -142,8 +142,13 @@ Result<FusionReport> fuse(Graph& g, NodeMarks* marks) {
 }
 
 Result<FusionReport> lower(Graph& g) {
+  // Before constants are folded: those of integer operators are integers.
+  const std::array integers = {integer_rules()};
   const std::array tables = {cleanup_rules(), lower_rules(), fusion_rules()};
-  return rewrite(g, tables);
+  OCTET_ASSIGN(FusionReport report, rewrite(g, integers));
+  OCTET_ASSIGN(const FusionReport lowered, rewrite(g, tables));
+  report.append(lowered);
+  return report;
 }
 
 }  // namespace octet

@@ -255,6 +255,26 @@ using SliceFn = SliceLayout (*)(const NodeDesc&);
 // READ_VARIABLE and ASSIGN_VARIABLE: input 0 is a handle; the contents are output 0 or input 1.
 enum class VariableAccess : uint8_t { none, read, write };
 
+// Types of activations that a runtime computes an operator in, with the right result.
+struct Forms {
+  bool float32 = true, int8 = true, int16 = true;
+
+  bool any() const { return float32 || int8 || int16; }
+  // Of an operator whose activations have this type.
+  bool has(DType activations) const {
+    return activations == DType::int16 ? int16 : is_float(activations) ? float32 : int8;
+  }
+};
+inline constexpr Forms kEveryForm{}, kFloatAndInt8{true, true, false}, kFloatForm{true, false, false},
+    kNoForm{false, false, false};
+
+// What others that read the file run. The sources are their kernels; tests/second_reader_test.cpp asks
+// TensorFlow Lite itself.
+struct OtherReaders {
+  Forms tflite = kEveryForm;  // TensorFlow Lite 2.14 and later
+  Forms micro = kNoForm;      // TensorFlow Lite Micro
+};
+
 struct OpSpec {
   OpKind kind = OpKind::UNKNOWN;
   Traits traits;
@@ -282,9 +302,16 @@ struct OpSpec {
   bool shape_only = false;
   // Operator version that the format asks for with these types (schema versions of the TFLite converter).
   int version_float = 1, version_int8 = 1, version_int16 = 1;
+  OtherReaders readers;
   // One line for the operator table in the docs: limits a user should know.
   std::string_view notes;
 };
+
+// A spec with what others run of it.
+inline OpSpec read_by(OpSpec spec, Forms tflite, Forms micro) {
+  spec.readers = {tflite, micro};
+  return spec;
+}
 
 // The spec of a kind; nullptr only for UNKNOWN.
 const OpSpec* find_spec(OpKind kind);

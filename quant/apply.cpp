@@ -2,11 +2,12 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "graph/verify.hpp"
 #include "octet/try.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/pipeline.hpp"
+#include "quant/portable.hpp"
 #include "quant/quantize.hpp"
-#include "quant/verify.hpp"
 #include "schema/ir/validate.hpp"
 
 namespace octet {
@@ -71,10 +72,18 @@ Result<Candidate> candidate_of(const ModelData& source, const AssignmentDocument
   return c;
 }
 
+Result<std::shared_ptr<const ModelData>> portable_model(const Candidate& c) {
+  auto model = std::make_shared<ModelData>(*c.quantized.model);
+  OCTET_TRY(make_portable(*model, c.recipe.reader));
+  if (auto status = validate(*model); !status.ok())
+    return Status::internal("the file's form is wrong: " + status.message());
+  return std::shared_ptr<const ModelData>(std::move(model));
+}
+
 Result<std::shared_ptr<const ModelData>> apply(const ModelData& source,
                                                const AssignmentDocument& assignment) {
   OCTET_ASSIGN(const Candidate c, candidate_of(source, assignment));
-  return std::shared_ptr<const ModelData>(c.quantized.model);
+  return portable_model(c);
 }
 
 }  // namespace octet

@@ -104,6 +104,9 @@ Result<Candidate> integer_candidate(const PreparedModel& prepared, const GraphSt
 Result<Candidate> weights_candidate(const PreparedModel& prepared, const Recipe& recipe,
                                     const WorkingSamples& samples, const StepOptions& options);
 
+// The candidate's model in the form that the recipe's reader runs.
+Result<std::shared_ptr<const ModelData>> portable_model(const Candidate& c);
+
 // What makes the candidate's very bytes again.
 Result<AssignmentDocument> document_of(const Candidate& c);
 // The reverse; nothing is measured.

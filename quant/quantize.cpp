@@ -6,6 +6,7 @@
 #include "quant/measure/expected_sqnr.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/pipeline.hpp"
+#include "quant/portable.hpp"
 #include "quant/search.hpp"
 
 namespace octet {
@@ -60,6 +61,12 @@ struct Chosen {
   PreparedModel unbalanced;
   std::shared_ptr<const ValueStatistics> values;
 };
+
+// What the recipe's reader does not have is not tried.
+Recipe for_reader(Recipe recipe) {
+  if (recipe.reader == Reader::int8_only) recipe.wide = false;
+  return recipe;
+}
 
 Result<Chosen> choose_candidate(const ModelData& source, const Work& work) {
   OCTET_ASSIGN(std::vector<Variant> variants, variants_of(source, work.recipe));
@@ -181,7 +188,7 @@ void count_shrunk_operators(const Candidate& c, QuantizeReport& report) {
   }
 }
 
-Status describe(const Candidate& c, QuantizeReport& report) {
+Status describe(const Candidate& c, const ModelData& file, QuantizeReport& report) {
   if (is_integer(c.recipe.scheme))
     count_operators(c, report);
   else
@@ -193,7 +200,10 @@ Status describe(const Candidate& c, QuantizeReport& report) {
   report.fusions = c.prepared.fusions;
   report.fusion_text = c.prepared.fusion_text;
   report.input_bytes = c.prepared.input_bytes;
-  OCTET_ASSIGN(report.output_bytes, file_bytes_of(*c.quantized.model));
+  OCTET_ASSIGN(report.output_bytes, file_bytes_of(file));
+  report.ops_float_in_file = count_float_operators(file);
+  for (const std::string& kind : unknown_operators(file, c.recipe.reader))
+    report.findings.push_back({kind, fmt::format("{} has no such operator", name_of(c.recipe.reader))});
   return {};
 }
 
@@ -244,8 +254,9 @@ void add_target_findings(const Recipe& recipe, const QuantizeOptions& options, Q
 }  // namespace
 
 Result<QuantizedData> quantize(const ModelData& source, const StatisticsStore& statistics,
-                               const Recipe& recipe, const QuantizeOptions& options) {
-  OCTET_TRY(recipe.check().at("the recipe"));
+                               const Recipe& wanted, const QuantizeOptions& options) {
+  OCTET_TRY(wanted.check().at("the recipe"));
+  const Recipe recipe = for_reader(wanted);
   if (recipe.observer == "moving-average" && is_integer(recipe.scheme) && !statistics.scope().running)
     return Status::invalid("the statistics have no moving averages; gather them with that observer");
   KeptSamples correct(
@@ -278,10 +289,10 @@ Result<QuantizedData> quantize(const ModelData& source, const StatisticsStore& s
   }
   if (!options.held_out && held_out.size() > 0)
     OCTET_TRY(expect(measured_from, *result.measured, best.candidate, statistics, step, report));
-  OCTET_TRY(describe(best.candidate, report));
+  OCTET_ASSIGN(result.model, portable_model(best.candidate));
+  OCTET_TRY(describe(best.candidate, *result.model, report));
   add_target_findings(recipe, options, report);
   OCTET_ASSIGN(result.assignment, document_of(best.candidate));
-  result.model = best.candidate.quantized.model;
   return result;
 }
 
@@ -289,10 +300,10 @@ Result<QuantizedData> result_of(const ModelData& source, AssignmentDocument assi
                                 HeldOutSamples held_out, const StepOptions& options) {
   QuantizedData result;
   OCTET_ASSIGN(const Candidate c, candidate_of(source, assignment));
-  OCTET_TRY(describe(c, result.report));
+  OCTET_ASSIGN(result.model, portable_model(c));
+  OCTET_TRY(describe(c, *result.model, result.report));
   if (held_out) OCTET_TRY(measure(c, held_out, options, result.report));
   result.assignment = std::move(assignment);
-  result.model = c.quantized.model;
   return result;
 }
 

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
+#include "graph/verify.hpp"
 #include "octet/try.hpp"
 #include "quant/assign/kernel_probe.hpp"
 #include "quant/assign/materialize.hpp"
 #include "quant/pipeline.hpp"
-#include "quant/verify.hpp"
 #include "schema/ir/validate.hpp"
 
 namespace octet {

@@ -28,6 +28,9 @@ constexpr std::array kRoundings = {Named<Rounding>{Rounding::nearest, "nearest"}
                                    Named<Rounding>{Rounding::compensated, "compensated"}};
 constexpr std::array kRaises = {Named<RaiseTo>{RaiseTo::int16, "int16"},
                                 Named<RaiseTo>{RaiseTo::floating, "float"}};
+constexpr std::array kReaders = {
+    Named<Reader>{Reader::tflite, "tflite"}, Named<Reader>{Reader::tflite_micro, "tflite-micro"},
+    Named<Reader>{Reader::int8_only, "int8-only"}, Named<Reader>{Reader::octet, "octet"}};
 constexpr std::array kIos = {Named<Io>{Io::keep, "keep"}, Named<Io>{Io::int8, "int8"},
                              Named<Io>{Io::uint8, "uint8"}, Named<Io>{Io::int16, "int16"}};
 
@@ -167,6 +170,12 @@ constexpr std::array kKeys = {
           OCTET_ASSIGN(recipe.io, io_of(name));
           return {};
         }},
+    Key{"reader",
+        [](const nlohmann::json& value, Recipe& recipe) -> Status {
+          OCTET_ASSIGN(const std::string name, read_string(value));
+          OCTET_ASSIGN(recipe.reader, reader_of(name));
+          return {};
+        }},
     Key{"per_channel", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.per_channel); }},
     Key{"weight_bits",
         [](const nlohmann::json& value, Recipe& recipe) -> Status {
@@ -240,6 +249,12 @@ std::string_view name_of(Io io) {
 Result<Io> io_of(std::string_view name) {
   return value_in<Io>(kIos, "io", name);
 }
+std::string_view name_of(Reader r) {
+  return name_in(kReaders, r);
+}
+Result<Reader> reader_of(std::string_view name) {
+  return value_in<Reader>(kReaders, "reader", name);
+}
 
 std::string_view name_of(Rounding r) {
   return name_in(kRoundings, r);
@@ -277,6 +292,7 @@ std::string Recipe::to_json() const {
       {"weight_bits", weight_bits},
       {"block", block},
       {"io", name_of(io)},
+      {"reader", name_of(reader)},
       {"keep_float", keep_float},
       {"equalize", equalize},
       {"spare_channels", spare_channels},
@@ -361,6 +377,10 @@ Status check_weights(Scheme scheme, const WeightForm& w) {
 }  // namespace
 
 Status Recipe::check() const {
+  if (reader == Reader::int8_only && scheme != Scheme::int8)
+    return Status::invalid(fmt::format("'reader' int8-only takes scheme int8, not {}", name_of(scheme)));
+  if (reader == Reader::int8_only && min_sqnr_db > 0)
+    return Status::invalid("'min_sqnr_db': with reader int8-only there is nothing to promote operators to");
   for (size_t i = 0; i < operators.size(); ++i) {
     const OperatorRecipe& o = operators[i];
     const std::string place = fmt::format("'operators': entry {} ('{}')", i, o.match);

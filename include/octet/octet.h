@@ -348,6 +348,7 @@ typedef struct octet_quantize_report {
   double sqnr_db;           /* over all outputs that are numbers; at most 200, which stands for equality. Of a
                                classifier on few samples: what is expected on samples that were not given */
   double loss;              /* as it was when the search ended */
+  int32_t ops_float_in_file; /* that another reader of the file computes in float */
 } octet_quantize_report;
 OCTET_C_API int octet_quantized_report(const octet_quantized* result, octet_quantize_report* report);
 /* An operator that computes in another type than the scheme says. */

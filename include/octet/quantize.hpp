@@ -64,6 +64,9 @@ struct QuantizeReport {
   int ops_int8 = 0, ops_int16 = 0;            // by their activations
   int ops_float = 0;  // that compute in float; the QUANTIZE and DEQUANTIZE at borders do not count
   int ops_other = 0;  // that see indices, shapes or booleans only
+  // How many operators another reader of the file computes in float (recipe.reader): those above, and those
+  // whose integer form it does not have.
+  int ops_float_in_file = 0;
   std::vector<Fallback> fallback;
   std::map<std::string, int> fusions;  // rule -> how often it fired
   std::string fusion_text;             // one line per site
@@ -257,11 +260,13 @@ struct ModelParameters {
   std::vector<OperatorPorts> operators;
   // By name of an activation: its channels were divided by 2^(exponent / 4) (MATH.md, Q19).
   std::map<std::string, std::vector<int8_t>> channel_exponents;
+  Reader reader = Reader::tflite;  // what the model is made for
 };
 
 // Every tensor that has scale and zero point and every constant that is integers, and float ones of a model
-// that is quantized in part.
-OCTET_API ModelParameters parameters_of(const Model& model);
+// that is quantized in part. Integer operators that the file says in float are listed as what they are. Error
+// when the model's operators lack inputs they cannot do without.
+OCTET_API Result<ModelParameters> parameters_of(const Model& model);
 
 struct Implanted {
   Model model;

@@ -43,6 +43,18 @@ enum class Io : uint8_t {
 OCTET_API std::string_view name_of(Io io);
 OCTET_API Result<Io> io_of(std::string_view name);
 
+// What will read the quantized model. Where it has no integer form of an operator, the file says the same in
+// a form that it has: DEQUANTIZE, the operator in float, QUANTIZE; Octet runs that as the integer operator it
+// is.
+enum class Reader : uint8_t {
+  tflite,        // TensorFlow Lite 2.14 and later
+  tflite_micro,  // TensorFlow Lite Micro
+  int8_only,     // accelerators: no 16-bit activations, and an error where an operator would need float
+  octet,         // Octet alone: the smallest file
+};
+OCTET_API std::string_view name_of(Reader r);  // "tflite", "tflite-micro", "int8-only", "octet"
+OCTET_API Result<Reader> reader_of(std::string_view name);
+
 // How weights become integers.
 enum class Rounding : uint8_t {
   nearest,      // each by itself
@@ -85,6 +97,7 @@ struct Recipe {
   int weight_bits = 8;      // 8 or 4; 4 only where activations stay float
   int32_t block = 0;        // > 0: one scale for so many neighbouring inputs of an output, for 4-bit weights
   Io io = Io::keep;
+  Reader reader = Reader::tflite;
   // Operators to leave in float: globs (* and ?) on the operator's name or kind; several names of fused
   // operators match if one does.
   std::vector<std::string> keep_float;

@@ -144,7 +144,7 @@ const OpSpec& spec_ADD_N() {
     s.fast = {{"float-sums", float_sums, cost::per_element<300>}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.sharing = Sharing::in_place;
-    s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";
+    s.readers = {kFloatForm, kFloatForm};
     return s;
   }();
   return spec;

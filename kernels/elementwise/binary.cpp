@@ -234,7 +234,7 @@ double pair_table_cost(const NodeDesc& n, const Cpu& cpu) {
 }
 
 OpSpec make(OpKind kind, Traits traits, TensorRule in, int version_float, int version_int8, int version_int16,
-            std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
+            OtherReaders readers, std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
   OpSpec s;
   s.kind = kind;
   s.traits = Trait::elementwise | traits;
@@ -254,13 +254,13 @@ OpSpec make(OpKind kind, Traits traits, TensorRule in, int version_float, int ve
   s.version_float = version_float;
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
+  s.readers = readers;
   s.notes = notes;
   return s;
 }
 
 constexpr Traits kSum = Trait::shifts | Trait::monotone | Trait::takes_clamp;
 constexpr Traits kProduct = Trait::scales | Trait::homogeneous | Trait::takes_clamp;
-constexpr std::string_view kNoOther = "int8 works in Octet; TensorFlow Lite has no int8 form";
 
 }  // namespace
 
@@ -269,25 +269,28 @@ constexpr std::string_view kNoOther = "int8 works in Octet; TensorFlow Lite has 
     static const OpSpec spec = make(OpKind::kind, __VA_ARGS__); \
     return spec;                                                \
   }
-OCTET_BINARY(ADD, kSum | Trait::commutative, activation(), 1, 2, 3,
+OCTET_BINARY(ADD, kSum | Trait::commutative, activation(), 1, 2, 3, {},
              "int16: version 3 asks for pot_scale_int16 = false")
-OCTET_BINARY(SUB, kSum, activation(), 1, 2, 5, "int16: version 5 asks for pot_scale_int16 = false")
-OCTET_BINARY(MUL, kProduct | Trait::commutative, activation(), 1, 2, 4)
-OCTET_BINARY(DIV, kProduct, activation(), 1, 1, 1, kNoOther)
-OCTET_BINARY(MAXIMUM, Trait::commutative | Trait::monotone, same_as_output(0), 1, 2, 4, {},
+OCTET_BINARY(SUB, kSum, activation(), 1, 2, 5, {}, "int16: version 5 asks for pot_scale_int16 = false")
+OCTET_BINARY(MUL, kProduct | Trait::commutative, activation(), 1, 2, 4, {})
+OCTET_BINARY(DIV, kProduct, activation(), 1, 1, 1, {kFloatForm, kFloatAndInt8})
+OCTET_BINARY(MAXIMUM, Trait::commutative | Trait::monotone, same_as_output(0), 1, 2, 4, {}, {},
              ClampForm{.operand = ClampForm::Operand::lo})
-OCTET_BINARY(MINIMUM, Trait::commutative | Trait::monotone, same_as_output(0), 1, 2, 4, {},
+OCTET_BINARY(MINIMUM, Trait::commutative | Trait::monotone, same_as_output(0), 1, 2, 4, {}, {},
              ClampForm{.operand = ClampForm::Operand::hi})
-OCTET_BINARY(SQUARED_DIFFERENCE, Trait::commutative | Trait::nonnegative, activation(), 1, 2, 2)
-OCTET_BINARY(FLOOR_DIV, Traits(), activation(), 2, 3, 3, "int8 without scales: plain integers")
-OCTET_BINARY(FLOOR_MOD, Traits(), activation(), 1, 2, 2, "int8 without scales: plain integers")
-OCTET_BINARY(ATAN2, Traits(), activation(), 1, 1, 1, kNoOther)
+OCTET_BINARY(SQUARED_DIFFERENCE, Trait::commutative | Trait::nonnegative, activation(), 1, 2, 2,
+             {kFloatAndInt8, kEveryForm})
+OCTET_BINARY(FLOOR_DIV, Traits(), activation(), 2, 3, 3, {kFloatForm, kFloatForm},
+             "TensorFlow Lite ignores scales")
+OCTET_BINARY(FLOOR_MOD, Traits(), activation(), 1, 2, 2, {kFloatForm, kFloatForm},
+             "TensorFlow Lite ignores scales")
+OCTET_BINARY(ATAN2, Traits(), activation(), 1, 1, 1, {kFloatForm, kNoForm})
 #undef OCTET_BINARY
 
 const OpSpec& spec_POW() {
   static const OpSpec spec = [] {
-    OpSpec s = make(OpKind::POW, Traits(), activation(), 1, 1, 1,
-                    "int8 works in Octet, with a float32 exponent; TensorFlow Lite has no int8 form");
+    OpSpec s = make(OpKind::POW, Traits(), activation(), 1, 1, 1, {kFloatForm, kNoForm},
+                    "int8: with a float32 exponent");
     s.quant = QuantRule::of({activation(), keep()}, {activation()});
     return s;
   }();

@@ -232,7 +232,7 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
 }
 
 template <OpKind kind>
-OpSpec make(int version_int8, int version_int16) {
+OpSpec make(int version_int8, int version_int16, OtherReaders readers) {
   OpSpec s;
   s.kind = kind;
   s.traits = Trait::elementwise;
@@ -244,23 +244,24 @@ OpSpec make(int version_int8, int version_int16) {
   s.quant = QuantRule::of({activation()}, {keep()});
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
+  s.readers = readers;
   s.notes = "int8 operands may have different scales";
   return s;
 }
 
 }  // namespace
 
-#define OCTET_COMPARE(kind, v8, v16)                        \
-  const OpSpec& spec_##kind() {                             \
-    static const OpSpec spec = make<OpKind::kind>(v8, v16); \
-    return spec;                                            \
+#define OCTET_COMPARE(kind, ...)                                \
+  const OpSpec& spec_##kind() {                                 \
+    static const OpSpec spec = make<OpKind::kind>(__VA_ARGS__); \
+    return spec;                                                \
   }
-OCTET_COMPARE(EQUAL, 2, 4)
-OCTET_COMPARE(NOT_EQUAL, 2, 2)
-OCTET_COMPARE(LESS, 2, 3)
-OCTET_COMPARE(LESS_EQUAL, 2, 2)
-OCTET_COMPARE(GREATER, 2, 2)
-OCTET_COMPARE(GREATER_EQUAL, 2, 3)
+OCTET_COMPARE(EQUAL, 2, 4, {kEveryForm, kFloatAndInt8})
+OCTET_COMPARE(NOT_EQUAL, 2, 2, {kFloatAndInt8, kFloatAndInt8})
+OCTET_COMPARE(LESS, 2, 3, {kEveryForm, kFloatAndInt8})
+OCTET_COMPARE(LESS_EQUAL, 2, 2, {kFloatAndInt8, kFloatAndInt8})
+OCTET_COMPARE(GREATER, 2, 2, {kFloatAndInt8, kFloatAndInt8})
+OCTET_COMPARE(GREATER_EQUAL, 2, 3, {kEveryForm, kFloatAndInt8})
 #undef OCTET_COMPARE
 
 }  // namespace octet

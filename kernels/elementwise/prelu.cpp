@@ -32,6 +32,7 @@ const OpSpec& spec_PRELU() {
               {"plain-loop", binary_plain_loop, cost::per_element<100>}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.sharing = Sharing::in_place;
+    s.readers = {kFloatAndInt8, kEveryForm};
     s.notes = "alpha of any shape that broadcasts";
     return s;
   }();

@@ -175,7 +175,7 @@ OpSpec make(OpKind kind, Traits traits, InferFn infer) {
 }  // namespace
 
 const OpSpec& spec_SELECT() {
-  static const OpSpec spec = make(OpKind::SELECT, Traits(), infer_select);
+  static const OpSpec spec = read_by(make(OpKind::SELECT, Traits(), infer_select), kEveryForm, kNoForm);
   return spec;
 }
 const OpSpec& spec_SELECT_V2() {
@@ -189,6 +189,7 @@ const OpSpec& spec_WHERE() {
     s.infer = infer_where;
     s.reference = {"reference", create_where};
     s.quant = QuantRule::of({keep()}, {keep()});
+    s.readers = {kEveryForm, kNoForm};
     s.notes = "positions of what is not zero; the shape is known at run time only";
     return s;
   }();

@@ -169,9 +169,6 @@ KernelResult float_loop(const NodeDesc& n, ThreadPool&) {
   }
 }
 
-constexpr std::string_view kUnaryNoOther =
-    "int8 is a table look-up in Octet; TensorFlow Lite has no int8 form";
-
 enum class Fast { loop, xnnpack, none };
 
 // Picoseconds for each element.
@@ -192,7 +189,7 @@ double polynomials_cost(const NodeDesc& n, const Cpu& cpu) {
 }
 
 OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_int8, int version_int16,
-            std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
+            OtherReaders readers, std::string_view notes = {}, std::optional<ClampForm> clamp = {}) {
   OpSpec s;
   s.kind = kind;
   s.traits = Trait::elementwise | traits;
@@ -208,6 +205,7 @@ OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_i
   s.sharing = Sharing::in_place;
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
+  s.readers = readers;
   s.notes = notes;
   return s;
 }
@@ -221,35 +219,38 @@ OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_i
   }
 // Versions: the converter's table of operator versions by input type.
 OCTET_UNARY(RELU, Trait::homogeneous | Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 2, 3,
-            {}, ClampForm{.lo = 0})
-OCTET_UNARY(RELU6, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 2, 3, {},
-            ClampForm{.lo = 0, .hi = 6})
-OCTET_UNARY(RELU_N1_TO_1, Trait::monotone, Fast::loop, activation(), 1, 1, {}, ClampForm{.lo = -1, .hi = 1})
-OCTET_UNARY(RELU_0_TO_1, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 1, 1, {},
-            ClampForm{.lo = 0, .hi = 1})
-OCTET_UNARY(LEAKY_RELU, Trait::homogeneous, Fast::loop, activation(), 1, 2)
-OCTET_UNARY(ELU, Trait::monotone, Fast::xnnpack, activation(), 1, 1)
-OCTET_UNARY(GELU, Traits(), Fast::xnnpack, activation(), 2, 2)
-OCTET_UNARY(HARD_SWISH, Traits(), Fast::loop, activation(), 1, 1)
+            {}, {}, ClampForm{.lo = 0})
+OCTET_UNARY(RELU6, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 2, 3,
+            {kEveryForm, kFloatForm}, {}, ClampForm{.lo = 0, .hi = 6})
+OCTET_UNARY(RELU_N1_TO_1, Trait::monotone, Fast::loop, activation(), 1, 1, {kFloatAndInt8, kNoForm}, {},
+            ClampForm{.lo = -1, .hi = 1})
+OCTET_UNARY(RELU_0_TO_1, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 1, 1,
+            {kFloatAndInt8, kNoForm}, {}, ClampForm{.lo = 0, .hi = 1})
+OCTET_UNARY(LEAKY_RELU, Trait::homogeneous, Fast::loop, activation(), 1, 2, {})
+OCTET_UNARY(ELU, Trait::monotone, Fast::xnnpack, activation(), 1, 1, {kFloatAndInt8, kFloatAndInt8})
+OCTET_UNARY(GELU, Traits(), Fast::xnnpack, activation(), 2, 2, {kFloatAndInt8, kNoForm})
+OCTET_UNARY(HARD_SWISH, Traits(), Fast::loop, activation(), 1, 1, {kFloatAndInt8, kFloatAndInt8})
 OCTET_UNARY(LOGISTIC, Trait::monotone | Trait::nonnegative, Fast::xnnpack,
-            fixed(1.0f / 256, -128, 1.0f / 32768), 2, 3, "int16 output scale is 1/32768")
-OCTET_UNARY(TANH, Trait::monotone, Fast::xnnpack, fixed(1.0f / 128, 0, 1.0f / 32768), 2, 3,
+            fixed(1.0f / 256, -128, 1.0f / 32768), 2, 3, {}, "int16 output scale is 1/32768")
+OCTET_UNARY(TANH, Trait::monotone, Fast::xnnpack, fixed(1.0f / 128, 0, 1.0f / 32768), 2, 3, {},
             "int16 output scale is 1/32768")
-OCTET_UNARY(ABS, Trait::homogeneous | Trait::nonnegative, Fast::loop, activation(), 2, 3)
-OCTET_UNARY(NEG, Trait::homogeneous, Fast::loop, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(EXP, Trait::monotone | Trait::nonnegative, Fast::xnnpack, activation(), 2, 2)
-OCTET_UNARY(LOG, Trait::monotone, Fast::loop, activation(), 2, 2,
+OCTET_UNARY(ABS, Trait::homogeneous | Trait::nonnegative, Fast::loop, activation(), 2, 3, {})
+OCTET_UNARY(NEG, Trait::homogeneous, Fast::loop, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(EXP, Trait::monotone | Trait::nonnegative, Fast::xnnpack, activation(), 2, 2,
+            {kEveryForm, kFloatForm})
+OCTET_UNARY(LOG, Trait::monotone, Fast::loop, activation(), 2, 2, {kFloatForm, kFloatForm},
             "int8: inputs that are not positive give the lowest value")
-OCTET_UNARY(SQRT, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(RSQRT, Trait::nonnegative, Fast::loop, activation(), 2, 3,
+OCTET_UNARY(SQRT, Trait::monotone | Trait::nonnegative, Fast::loop, activation(), 1, 1,
+            {kFloatForm, kFloatForm})
+OCTET_UNARY(RSQRT, Trait::nonnegative, Fast::loop, activation(), 2, 3, {kFloatAndInt8, kFloatAndInt8},
             "int8: inputs that are not positive give the highest value")
-OCTET_UNARY(SQUARE, Trait::nonnegative, Fast::loop, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(FLOOR, Trait::monotone, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(CEIL, Trait::monotone, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(ROUND, Trait::monotone, Fast::xnnpack, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(SIN, Traits(), Fast::none, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(COS, Traits(), Fast::none, activation(), 1, 1, kUnaryNoOther)
-OCTET_UNARY(SIGN, Trait::monotone, Fast::loop, fixed(1, 0), 1, 1, kUnaryNoOther)
+OCTET_UNARY(SQUARE, Trait::nonnegative, Fast::loop, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(FLOOR, Trait::monotone, Fast::xnnpack, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(CEIL, Trait::monotone, Fast::xnnpack, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(ROUND, Trait::monotone, Fast::xnnpack, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(SIN, Traits(), Fast::none, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(COS, Traits(), Fast::none, activation(), 1, 1, {kFloatForm, kFloatForm})
+OCTET_UNARY(SIGN, Trait::monotone, Fast::loop, fixed(1, 0), 1, 1, {kFloatForm, kNoForm})
 #undef OCTET_UNARY
 
 }  // namespace octet

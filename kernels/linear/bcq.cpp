@@ -104,12 +104,14 @@ OpSpec bcq_spec(OpKind kind, Arity inputs, InferFn infer) {
 }  // namespace
 
 const OpSpec& spec_BCQ_FULLY_CONNECTED() {
-  static const OpSpec spec = bcq_spec(OpKind::BCQ_FULLY_CONNECTED, {1, 5}, infer_bcq_fully_connected);
+  static const OpSpec spec =
+      read_by(bcq_spec(OpKind::BCQ_FULLY_CONNECTED, {1, 5}, infer_bcq_fully_connected), kNoForm, kNoForm);
   return spec;
 }
 
 const OpSpec& spec_BCQ_GATHER() {
-  static const OpSpec spec = bcq_spec(OpKind::BCQ_GATHER, {4, 4}, infer_bcq_gather);
+  static const OpSpec spec =
+      read_by(bcq_spec(OpKind::BCQ_GATHER, {4, 4}, infer_bcq_gather), kNoForm, kNoForm);
   return spec;
 }
 

@@ -141,7 +141,8 @@ const OpSpec& spec_CONV_3D() {
       .quant = QuantRule::of({activation(), weights_per_channel(4), bias_of(0, 1)}, {activation()}),
       .macs = linear::macs_of<geometry_conv_3d>,
       .convolution = convolution_conv_3d,
-      .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
+      .readers = {kFloatForm, kNoForm},
+      .notes = "windows are gathered and multiplied by XNNPACK"};
   return spec;
 }
 
@@ -160,7 +161,8 @@ const OpSpec& spec_CONV_3D_TRANSPOSE() {
       .quant = QuantRule::of({keep(), weights_per_channel(3), activation(), bias_of(2, 1)}, {activation()}),
       .macs = linear::macs_of<geometry_conv_3d>,
       .convolution = convolution_conv_3d,
-      .notes = "windows are gathered and multiplied by XNNPACK; TFLite itself has no int8 form"};
+      .readers = {kFloatForm, kNoForm},
+      .notes = "windows are gathered and multiplied by XNNPACK"};
   return spec;
 }
 

@@ -176,7 +176,7 @@ const OpSpec& spec_L2_POOL_2D() {
     s.fast = {{"window-rows", pool::create_window_rows, cost::per_element<700>}};
     s.quant = QuantRule::of({activation()}, {activation()});
     s.version_int8 = s.version_int16 = 1;
-    s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";
+    s.readers = {kFloatForm, kFloatForm};
     return s;
   }();
   return spec;

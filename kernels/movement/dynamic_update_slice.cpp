@@ -79,7 +79,7 @@ const OpSpec& spec_DYNAMIC_UPDATE_SLICE() {
       .reference = {"reference", create_dynamic_update_slice},
       .quant = QuantRule::of({same_as_output(0), same_as_output(0), keep()}, {activation()}),
       .sharing = Sharing::in_place,
-  };
+      .readers = {kFloatAndInt8, kEveryForm}};
   return spec;
 }
 

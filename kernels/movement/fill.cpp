@@ -182,16 +182,15 @@ KernelResult create_one_hot(const NodeDesc& n, ThreadPool&) {
 }  // namespace
 
 const OpSpec& spec_FILL() {
-  static const OpSpec spec{
-      .kind = OpKind::FILL,
-      .inputs = {2, 2},
-      .infer = infer_fill,
-      .reference = {"reference", create_moved_reference<describe_fill, 1>},
-      .fast = {{"copy-runs", create_moved<describe_fill, 1>, cost::per_element<50>}},
-      .quant = QuantRule::of({keep(), activation()}, {same_as_input(1)}),
-      .version_int8 = 3,
-      .version_int16 = 3,
-  };
+  static const OpSpec spec{.kind = OpKind::FILL,
+                           .inputs = {2, 2},
+                           .infer = infer_fill,
+                           .reference = {"reference", create_moved_reference<describe_fill, 1>},
+                           .fast = {{"copy-runs", create_moved<describe_fill, 1>, cost::per_element<50>}},
+                           .quant = QuantRule::of({keep(), activation()}, {same_as_input(1)}),
+                           .version_int8 = 3,
+                           .version_int16 = 3,
+                           .readers = {kEveryForm, kFloatAndInt8}};
   return spec;
 }
 
@@ -201,19 +200,18 @@ const OpSpec& spec_ZEROS_LIKE() {
       .infer = infer_same,
       .reference = {"reference", create_zeros},
       .quant = QuantRule::of({activation()}, {same_as_input(0)}),
-      .notes = "int8 works in Octet; TensorFlow Lite has no int8 form",
+      .readers = {kFloatForm, kFloatForm},
   };
   return spec;
 }
 
 const OpSpec& spec_RANGE() {
-  static const OpSpec spec{
-      .kind = OpKind::RANGE,
-      .inputs = {3, 3},
-      .infer = infer_range,
-      .reference = {"reference", create_range},
-      .quant = QuantRule::none("its length depends on its values"),
-  };
+  static const OpSpec spec{.kind = OpKind::RANGE,
+                           .inputs = {3, 3},
+                           .infer = infer_range,
+                           .reference = {"reference", create_range},
+                           .quant = QuantRule::none("its length depends on its values"),
+                           .readers = {kEveryForm, kNoForm}};
   return spec;
 }
 
@@ -224,6 +222,7 @@ const OpSpec& spec_ONE_HOT() {
       .infer = infer_one_hot,
       .reference = {"reference", create_one_hot},
       .quant = QuantRule::of({keep(), keep(), same_as_output(0)}, {activation()}),
+      .readers = {kFloatAndInt8, kNoForm},
       .notes = "an index out of range gives a row without a hit",
   };
   return spec;

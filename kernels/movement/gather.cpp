@@ -192,6 +192,7 @@ const OpSpec& spec_GATHER() {
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,
+      .readers = {kEveryForm, kFloatAndInt8},
       .notes = "an index out of range is an error",
   };
   return spec;
@@ -206,6 +207,7 @@ const OpSpec& spec_GATHER_ND() {
       .reference = {"reference", create_gather_nd},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
       .version_int16 = 3,
+      .readers = {kEveryForm, kFloatAndInt8},
       .notes = "an index out of range is an error",
   };
   return spec;
@@ -219,6 +221,7 @@ const OpSpec& spec_EMBEDDING_LOOKUP() {
       .infer = infer_embedding,
       .reference = {"reference", create_embedding},
       .quant = QuantRule::of({keep(), activation()}, {same_as_input(1)}),
+      .readers = {kFloatAndInt8, kFloatAndInt8},
       .notes = "8-bit tables with float outputs too; an id out of range is an error",
   };
   return spec;

@@ -181,17 +181,16 @@ const OpSpec& spec_PADV2() {
 }
 
 const OpSpec& spec_MIRROR_PAD() {
-  static const OpSpec spec{
-      .kind = OpKind::MIRROR_PAD,
-      .traits = kMovesAlone | Trait::channelwise,
-      .inputs = {2, 2},
-      .infer = infer_mirror,
-      .reference = {"reference", create_moved_reference<describe_mirror>},
-      .fast = {{"copy-runs", create_moved<describe_mirror>, cost::per_element<100>}},
-      .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
-      .version_int8 = 2,
-      .version_int16 = 3,
-  };
+  static const OpSpec spec{.kind = OpKind::MIRROR_PAD,
+                           .traits = kMovesAlone | Trait::channelwise,
+                           .inputs = {2, 2},
+                           .infer = infer_mirror,
+                           .reference = {"reference", create_moved_reference<describe_mirror>},
+                           .fast = {{"copy-runs", create_moved<describe_mirror>, cost::per_element<100>}},
+                           .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
+                           .version_int8 = 2,
+                           .version_int16 = 3,
+                           .readers = {kEveryForm, kFloatAndInt8}};
   return spec;
 }
 

@@ -171,6 +171,7 @@ const OpSpec& spec_RESIZE_BILINEAR() {
       .quant = QuantRule::mixing({activation(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,
+      .readers = {kEveryForm, kFloatAndInt8},
       .notes = "align_corners or half_pixel_centers",
   };
   return spec;

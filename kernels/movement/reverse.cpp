@@ -153,7 +153,8 @@ const OpSpec& spec_REVERSE_SEQUENCE() {
       .infer = infer_reverse_sequence,
       .reference = {"reference", create_reverse_sequence},
       .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
-      .notes = "a length out of range is an error; int8 works in Octet; TensorFlow Lite has no int8 form",
+      .readers = {kFloatForm, kNoForm},
+      .notes = "a length out of range is an error",
   };
   return spec;
 }

@@ -109,6 +109,7 @@ const OpSpec& spec_SCATTER_ND() {
       .infer = infer_scatter,
       .reference = {"reference", create_scatter},
       .quant = QuantRule::none("adds stored integers, so a zero point would count more than once"),
+      .readers = {kEveryForm, kNoForm},
       .notes = "points named twice add up",
   };
   return spec;
@@ -122,6 +123,7 @@ const OpSpec& spec_DENSIFY() {
       .reference = {"reference", create_densify},
       .quant = QuantRule::of({activation()}, {same_as_input(0)}),
       .sharing = Sharing::view,
+      .readers = {kEveryForm, kNoForm},
       .notes = "of constants only",
   };
   return spec;

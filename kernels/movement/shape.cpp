@@ -66,7 +66,8 @@ const OpSpec& spec_RANK() {
                            .infer = infer_rank,
                            .reference = {"reference", create_rank},
                            .quant = any_input(),
-                           .shape_only = true};
+                           .shape_only = true,
+                           .readers = {kEveryForm, kNoForm}};
   return spec;
 }
 

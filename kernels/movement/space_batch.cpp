@@ -161,16 +161,15 @@ Result<Rearrangement> describe_batch_to_space(const NodeDesc& n) {
 }  // namespace
 
 const OpSpec& spec_SPACE_TO_BATCH_ND() {
-  static const OpSpec spec{
-      .kind = OpKind::SPACE_TO_BATCH_ND,
-      .traits = kMovesAlone,
-      .inputs = {3, 3},
-      .infer = infer_space_to_batch,
-      .reference = {"reference", create_space_to_batch},
-      .quant = QuantRule::of({activation(), keep(), keep()}, {same_as_input(0)}),
-      .version_int8 = 2,
-      .version_int16 = 4,
-  };
+  static const OpSpec spec{.kind = OpKind::SPACE_TO_BATCH_ND,
+                           .traits = kMovesAlone,
+                           .inputs = {3, 3},
+                           .infer = infer_space_to_batch,
+                           .reference = {"reference", create_space_to_batch},
+                           .quant = QuantRule::of({activation(), keep(), keep()}, {same_as_input(0)}),
+                           .version_int8 = 2,
+                           .version_int16 = 4,
+                           .readers = {kEveryForm, kFloatForm}};
   return spec;
 }
 
@@ -185,7 +184,7 @@ const OpSpec& spec_BATCH_TO_SPACE_ND() {
       .quant = QuantRule::of({activation(), keep(), keep()}, {same_as_input(0)}),
       .version_int8 = 2,
       .version_int16 = 4,
-  };
+      .readers = {kEveryForm, kFloatAndInt8}};
   return spec;
 }
 

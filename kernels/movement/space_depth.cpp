@@ -79,17 +79,19 @@ OpSpec block_spec(OpKind kind, InferFn infer, Implementation reference, Implemen
 
 const OpSpec& spec_DEPTH_TO_SPACE() {
   static const OpSpec spec =
-      block_spec(OpKind::DEPTH_TO_SPACE, infer_depth_to_space,
-                 {"reference", create_moved_reference<describe_depth_to_space>},
-                 {"copy-runs", create_moved<describe_depth_to_space>, cost::per_element<150>});
+      read_by(block_spec(OpKind::DEPTH_TO_SPACE, infer_depth_to_space,
+                         {"reference", create_moved_reference<describe_depth_to_space>},
+                         {"copy-runs", create_moved<describe_depth_to_space>, cost::per_element<150>}),
+              kFloatAndInt8, kFloatAndInt8);
   return spec;
 }
 
 const OpSpec& spec_SPACE_TO_DEPTH() {
   static const OpSpec spec =
-      block_spec(OpKind::SPACE_TO_DEPTH, infer_space_to_depth,
-                 {"reference", create_moved_reference<describe_space_to_depth>},
-                 {"copy-runs", create_moved<describe_space_to_depth>, cost::per_element<150>});
+      read_by(block_spec(OpKind::SPACE_TO_DEPTH, infer_space_to_depth,
+                         {"reference", create_moved_reference<describe_space_to_depth>},
+                         {"copy-runs", create_moved<describe_space_to_depth>, cost::per_element<150>}),
+              kFloatAndInt8, kFloatAndInt8);
   return spec;
 }
 

@@ -119,16 +119,15 @@ KernelResult create_broadcast_args(const NodeDesc& n, ThreadPool&) {
 }  // namespace
 
 const OpSpec& spec_TILE() {
-  static const OpSpec spec{
-      .kind = OpKind::TILE,
-      .traits = kMovesAlone,
-      .inputs = {2, 2},
-      .infer = infer_tile,
-      .reference = {"reference", create_moved_reference<describe_tile>},
-      .fast = {{"copy-runs", create_moved<describe_tile>, cost::per_element<100>}},
-      .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
-      .version_int8 = 3,
-  };
+  static const OpSpec spec{.kind = OpKind::TILE,
+                           .traits = kMovesAlone,
+                           .inputs = {2, 2},
+                           .infer = infer_tile,
+                           .reference = {"reference", create_moved_reference<describe_tile>},
+                           .fast = {{"copy-runs", create_moved<describe_tile>, cost::per_element<100>}},
+                           .quant = QuantRule::of({activation(), keep()}, {same_as_input(0)}),
+                           .version_int8 = 3,
+                           .readers = {kFloatAndInt8, kNoForm}};
   return spec;
 }
 

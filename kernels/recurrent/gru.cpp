@@ -143,6 +143,7 @@ const OpSpec& spec_GRU() {
       .fast = {{"float-sums", create_gru<false>, cost::per_mac<100>}},
       .quant = QuantRule::none("has no int8 form in the circle format"),
       .macs = macs_gru,
+      .readers = {kNoForm, kNoForm},
       .notes = "only in .circle; one sequence, last state; float, and int8 weights with float activations",
   };
   return spec;

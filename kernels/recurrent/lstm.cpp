@@ -324,6 +324,7 @@ const OpSpec& spec_LSTM() {
   static const OpSpec spec = [] {
     OpSpec s = lstm_spec(OpKind::LSTM, {1, 24}, {1, 4}, infer_lstm, {1, 4, 18, 19});
     s.version_int8 = 2;
+    s.readers = {kEveryForm, kNoForm};
     return s;
   }();
   return spec;
@@ -342,6 +343,7 @@ const OpSpec& spec_BIDIRECTIONAL_SEQUENCE_LSTM() {
     s.quant = QuantRule::none("has no int8 form in the TFLite specification");
     s.variants.clear();
     s.inner.clear();
+    s.readers = {kEveryForm, kNoForm};
     return s;
   }();
   return spec;

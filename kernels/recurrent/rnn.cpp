@@ -186,17 +186,19 @@ OpSpec rnn_spec(OpKind kind, Arity inputs, Arity outputs, std::vector<size_t> st
 }  // namespace
 
 const OpSpec& spec_RNN() {
-  static const OpSpec spec = rnn_spec(OpKind::RNN, {5, 5}, {1, 1}, {4});
+  static const OpSpec spec = read_by(rnn_spec(OpKind::RNN, {5, 5}, {1, 1}, {4}), kEveryForm, kNoForm);
   return spec;
 }
 
 const OpSpec& spec_UNIDIRECTIONAL_SEQUENCE_RNN() {
-  static const OpSpec spec = rnn_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_RNN, {5, 5}, {1, 1}, {4});
+  static const OpSpec spec =
+      read_by(rnn_spec(OpKind::UNIDIRECTIONAL_SEQUENCE_RNN, {5, 5}, {1, 1}, {4}), kEveryForm, kNoForm);
   return spec;
 }
 
 const OpSpec& spec_BIDIRECTIONAL_SEQUENCE_RNN() {
-  static const OpSpec spec = rnn_spec(OpKind::BIDIRECTIONAL_SEQUENCE_RNN, {9, 12}, {1, 2}, {4, 8});
+  static const OpSpec spec =
+      read_by(rnn_spec(OpKind::BIDIRECTIONAL_SEQUENCE_RNN, {9, 12}, {1, 2}, {4, 8}), kEveryForm, kNoForm);
   return spec;
 }
 

@@ -185,6 +185,7 @@ const OpSpec& spec_SVDF() {
       .macs = macs_svdf,
       .state = {kSvdfState},
       .version_int8 = 3,
+      .readers = {kEveryForm, kFloatAndInt8},
       .notes = "float, int8 weights with float activations, and integer with an int16 or int8 state",
   };
   return spec;

@@ -120,11 +120,13 @@ OpSpec make(OpKind kind, Implementation reference) {
 }  // namespace
 
 const OpSpec& spec_ARG_MAX() {
-  static const OpSpec spec = make(OpKind::ARG_MAX, {"reference", create_arg_minmax<true>});
+  static const OpSpec spec =
+      read_by(make(OpKind::ARG_MAX, {"reference", create_arg_minmax<true>}), kFloatAndInt8, kFloatAndInt8);
   return spec;
 }
 const OpSpec& spec_ARG_MIN() {
-  static const OpSpec spec = make(OpKind::ARG_MIN, {"reference", create_arg_minmax<false>});
+  static const OpSpec spec =
+      read_by(make(OpKind::ARG_MIN, {"reference", create_arg_minmax<false>}), kFloatAndInt8, kFloatAndInt8);
   return spec;
 }
 

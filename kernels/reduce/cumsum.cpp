@@ -167,7 +167,8 @@ const OpSpec& spec_CUMSUM() {
     s.fast = {{"byte-sums", byte_cumsum, cost::per_element<500>}};
     s.quant = QuantRule::of({activation(), keep()}, {activation()});
     s.sharing = Sharing::in_place;
-    s.notes = "int8 works in Octet (exact sums); TensorFlow Lite has no int8 form";
+    s.readers = {kFloatForm, kFloatForm};
+    s.notes = "int8: exact sums";
     return s;
   }();
   return spec;

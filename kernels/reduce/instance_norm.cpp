@@ -282,6 +282,7 @@ const OpSpec& spec_INSTANCE_NORM() {
       .reference = {"reference", reference_instance_norm},
       .fast = {{"columns", columns, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
+      .readers = {kNoForm, kNoForm},
       .notes = "only in .circle; three axes (N, C, D) or four (NHWC); gamma and beta stay float32 in int8",
   };
   return spec;

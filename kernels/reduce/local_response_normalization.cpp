@@ -70,7 +70,7 @@ const OpSpec& spec_LOCAL_RESPONSE_NORMALIZATION() {
     s.infer = infer_local_response_normalization;
     s.reference = {"reference", create_local_response_normalization};
     s.quant = QuantRule::of({activation()}, {activation()});
-    s.notes = "int8 works in Octet; TensorFlow Lite has no int8 form";
+    s.readers = {kFloatForm, kNoForm};
     return s;
   }();
   return spec;

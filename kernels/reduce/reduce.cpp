@@ -208,7 +208,7 @@ KernelResult reference_reduce(const NodeDesc& n, ThreadPool&) {
 }
 
 OpSpec make(OpKind kind, Traits traits, QuantRule quant, int version_int8, int version_int16,
-            std::string_view notes = {}) {
+            OtherReaders readers, std::string_view notes = {}) {
   OpSpec s;
   s.kind = kind;
   s.traits = Trait::reduces | traits;
@@ -220,6 +220,7 @@ OpSpec make(OpKind kind, Traits traits, QuantRule quant, int version_int8, int v
   s.quant = std::move(quant);
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
+  s.readers = readers;
   s.notes = notes;
   return s;
 }
@@ -234,13 +235,16 @@ QuantRule rule(TensorRule out) {
     static const OpSpec spec = make(OpKind::kind, __VA_ARGS__); \
     return spec;                                                \
   }
-OCTET_REDUCE(MEAN, Trait::homogeneous | Trait::monotone, rule(activation()), 2, 3)
-OCTET_REDUCE(SUM, Trait::homogeneous | Trait::monotone, rule(activation()), 2, 2)
-OCTET_REDUCE(REDUCE_MAX, Trait::homogeneous | Trait::monotone, rule(same_as_input(0)), 2, 3)
-OCTET_REDUCE(REDUCE_MIN, Trait::homogeneous | Trait::monotone, rule(same_as_input(0)), 2, 3)
-OCTET_REDUCE(REDUCE_PROD, Traits(), rule(activation()), 2, 2)
-OCTET_REDUCE(REDUCE_ANY, Traits(), QuantRule::of({keep()}, {keep()}), 1, 1, "bool only")
-OCTET_REDUCE(REDUCE_ALL, Traits(), QuantRule::of({keep()}, {keep()}), 1, 1, "bool only")
+OCTET_REDUCE(MEAN, Trait::homogeneous | Trait::monotone, rule(activation()), 2, 3, {})
+OCTET_REDUCE(SUM, Trait::homogeneous | Trait::monotone, rule(activation()), 2, 2, {kFloatAndInt8, kEveryForm})
+OCTET_REDUCE(REDUCE_MAX, Trait::homogeneous | Trait::monotone, rule(same_as_input(0)), 2, 3,
+             {kEveryForm, kFloatAndInt8})
+OCTET_REDUCE(REDUCE_MIN, Trait::homogeneous | Trait::monotone, rule(same_as_input(0)), 2, 3,
+             {kEveryForm, kFloatAndInt8})
+OCTET_REDUCE(REDUCE_PROD, Traits(), rule(activation()), 2, 2, {kFloatAndInt8, kNoForm})
+OCTET_REDUCE(REDUCE_ANY, Traits(), QuantRule::of({keep()}, {keep()}), 1, 1, {kEveryForm, kNoForm},
+             "bool only")
+OCTET_REDUCE(REDUCE_ALL, Traits(), QuantRule::of({keep()}, {keep()}), 1, 1, {}, "bool only")
 #undef OCTET_REDUCE
 
 }  // namespace octet

@@ -194,6 +194,7 @@ const OpSpec& spec_RMS_NORM() {
       .reference = {"reference", reference_rms_norm},
       .fast = {{"row-loop", rms_norm_rows, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
+      .readers = {kNoForm, kNoForm},
       .notes = "only in .circle; along the last axis; gamma and beta stay float32 in int8",
   };
   return spec;

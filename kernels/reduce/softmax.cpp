@@ -207,8 +207,9 @@ const OpSpec& spec_SOFTMAX() {
 }
 
 const OpSpec& spec_LOG_SOFTMAX() {
-  static const OpSpec spec =
-      make(OpKind::LOG_SOFTMAX, Traits(), fixed(16.0f / 256, 127, 16.0f / 32768), "along the last axis");
+  static const OpSpec spec = read_by(
+      make(OpKind::LOG_SOFTMAX, Traits(), fixed(16.0f / 256, 127, 16.0f / 32768), "along the last axis"),
+      kFloatAndInt8, kFloatAndInt8);
   return spec;
 }
 

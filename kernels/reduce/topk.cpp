@@ -92,6 +92,7 @@ const OpSpec& spec_TOPK_V2() {
     s.quant = QuantRule::of({activation(), keep()}, {same_as_input(0), keep()});
     s.version_int8 = 2;
     s.version_int16 = 3;
+    s.readers = {kEveryForm, kNoForm};
     s.notes = "along the last axis";
     return s;
   }();

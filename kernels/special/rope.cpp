@@ -166,6 +166,7 @@ const OpSpec& spec_ROPE() {
       .fast = {{"float-loop", float_rope, cost::per_element<200>},
                {"byte-loop", byte_rope, cost::per_element<300>}},
       .quant = QuantRule::of({activation(), keep(), keep()}, {activation()}),
+      .readers = {kNoForm, kNoForm},
       .notes = "only in .circle; mode GPT_NEOX; the tables stay float32 in int8",
   };
   return spec;

@@ -151,6 +151,7 @@ const OpSpec& spec_RFFT2D() {
     s.infer = infer_rfft2d;
     s.reference = {"reference", create_rfft2d};
     s.quant = QuantRule::none("complex numbers have no int8 form");
+    s.readers = {kEveryForm, kNoForm};
     s.notes = "any length, not only powers of two";
     return s;
   }();
@@ -165,6 +166,7 @@ const OpSpec& spec_COMPLEX_ABS() {
     s.infer = infer_same;
     s.reference = {"reference", create_complex_abs};
     s.quant = QuantRule::none("complex numbers have no int8 form");
+    s.readers = {kEveryForm, kNoForm};
     return s;
   }();
   return spec;

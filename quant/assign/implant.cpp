@@ -11,6 +11,7 @@
 #include "quant/assign/scales.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/pipeline.hpp"
+#include "quant/portable.hpp"
 #include "schema/core/int_range.hpp"
 #include "schema/ir/validate.hpp"
 
@@ -342,13 +343,16 @@ Result<ImplantedData> into_float(const ModelData& source, const ModelParameters&
     ++done.tensors;
     if (v->is_constant() || p.graph > 0 || p.has_contents) OCTET_TRY(replace(p, *v, done).at(place));
   }
+  OCTET_TRY(make_portable(*model, parameters.reader));
   OCTET_TRY(validate(*model));
   done.model = std::move(model);
   return done;
 }
 
 Result<ImplantedData> into_quantized(const ModelData& source, const ModelParameters& parameters) {
-  auto model = std::make_shared<ModelData>(source);
+  OCTET_ASSIGN(const Reader reader, reader_behind(source));
+  OCTET_ASSIGN(ModelData integers, integer_form(source));
+  auto model = std::make_shared<ModelData>(std::move(integers));
   ImplantedData done;
   for (const TensorParameters& p : parameters.tensors) {
     const std::string place = fmt::format("tensor '{}'", p.name);
@@ -358,6 +362,7 @@ Result<ImplantedData> into_quantized(const ModelData& source, const ModelParamet
     OCTET_TRY(replace(p, *v, done).at(place));
     ++done.tensors;
   }
+  OCTET_TRY(make_portable(*model, reader));
   OCTET_TRY(validate(*model));
   done.model = std::move(model);
   return done;
@@ -365,8 +370,10 @@ Result<ImplantedData> into_quantized(const ModelData& source, const ModelParamet
 
 }  // namespace
 
-ModelParameters parameters_of(const ModelData& model) {
+Result<ModelParameters> parameters_of(const ModelData& file) {
   ModelParameters parameters;
+  OCTET_ASSIGN(parameters.reader, reader_behind(file));
+  OCTET_ASSIGN(const ModelData model, integer_form(file));
   const bool in_part = is_quantized(model.main());
   for (size_t g = 0; g < model.graphs.size(); ++g)
     for (size_t i = 0; i < model.graphs[g].values.size(); ++i) {

@@ -8,7 +8,7 @@
 
 namespace octet {
 
-ModelParameters parameters_of(const ModelData& model);
+Result<ModelParameters> parameters_of(const ModelData& file);
 
 struct ImplantedData {
   std::shared_ptr<const ModelData> model;

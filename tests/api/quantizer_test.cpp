@@ -186,11 +186,11 @@ TEST_CASE("quantizer: parameters go out of a result and into the float model") {
       const QuantizeResult result = quantized(m, 30, recipe);
       const auto reread = Model::from_memory(bytes_of(result.model));
       REQUIRE(reread.ok());
-      const auto done = implant(m, parameters_of(*reread));
+      const auto done = implant(m, *parameters_of(*reread));
       REQUIRE_MESSAGE(done.ok(), done.status().message());
       CHECK(bytes_of(done->model) == bytes_of(result.model));
       CHECK(done->biases == 0);
-      const auto itself = implant(*reread, parameters_of(*reread));
+      const auto itself = implant(*reread, *parameters_of(*reread));
       REQUIRE_MESSAGE(itself.ok(), itself.status().message());
       CHECK(bytes_of(itself->model) == bytes_of(result.model));
     }

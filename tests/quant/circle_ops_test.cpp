@@ -1,8 +1,8 @@
 // Circle's own operators and the quantizer: int8 where they have a form, with gamma and beta left in float32.
 #include <doctest/doctest.h>
 
+#include "graph/verify.hpp"
 #include "quant/quantize.hpp"
-#include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <doctest/doctest.h>
 
+#include "graph/verify.hpp"
 #include "kernels/op_spec.hpp"
 #include "quant/statistics/runner.hpp"
-#include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
 #include "tests/support/graph_builder.hpp"

@@ -6,13 +6,13 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "graph/verify.hpp"
 #include "kernels/op_spec.hpp"
 #include "kernels/recurrent/lstm.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/quantize.hpp"
 #include "quant/statistics/keys.hpp"
 #include "quant/statistics/runner.hpp"
-#include "quant/verify.hpp"
 #include "schema/flatbuffer/format.hpp"
 #include "tests/quant/samples.hpp"
 

@@ -8,5 +8,7 @@
 namespace octet {
 
 Status verify_quantized(const Graph& g);
+// One operator alone.
+Status verify_node(const Graph& g, const Node& n);
 
 }  // namespace octet

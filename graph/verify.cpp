@@ -1,4 +1,4 @@
-#include "quant/verify.hpp"
+#include "graph/verify.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -215,6 +215,20 @@ Status verify_intermediates(const Graph& g, const Node& n, const QuantRule& rule
   return {};
 }
 
+// QUANTIZE and DEQUANTIZE have the types of their two sides; their parameters are free.
+Status verify_border(const Graph& g, const Node& n) {
+  for (const auto* ids : {&n.inputs, &n.outputs})
+    for (ValueId v : *ids) {
+      const Value& value = g.value(v);
+      if (is_float(value.dtype)) continue;
+      Status status = value.quant.empty() ? Status::invalid("has no scale") : check_affines(value);
+      if (!status.ok()) return std::move(status).at(fmt::format("tensor '{}'", value.name));
+    }
+  return {};
+}
+
+}  // namespace
+
 Status verify_node(const Graph& g, const Node& n) {
   const OpSpec* spec = find_spec(n.kind);
   if (spec == nullptr) return {};
@@ -240,20 +254,6 @@ Status verify_node(const Graph& g, const Node& n) {
   }
   return {};
 }
-
-// QUANTIZE and DEQUANTIZE have the types of their two sides; their parameters are free.
-Status verify_border(const Graph& g, const Node& n) {
-  for (const auto* ids : {&n.inputs, &n.outputs})
-    for (ValueId v : *ids) {
-      const Value& value = g.value(v);
-      if (is_float(value.dtype)) continue;
-      Status status = value.quant.empty() ? Status::invalid("has no scale") : check_affines(value);
-      if (!status.ok()) return std::move(status).at(fmt::format("tensor '{}'", value.name));
-    }
-  return {};
-}
-
-}  // namespace
 
 Status verify_quantized(const Graph& g) {
   for (size_t i = 0; i < g.nodes.size(); ++i) {
