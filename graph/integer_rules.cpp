@@ -46,8 +46,7 @@ Status read_integers(Site& s) {
 // --- operators ---------------------------------------------------------------------------------------------
 
 bool lacks_integers(const OpSpec& spec) {
-  const Forms &a = spec.readers.tflite, &b = spec.readers.micro;
-  return spec.quant.has_int8 && spec.state.empty() && !(a.int8 && a.int16 && b.int8 && b.int16);
+  return spec.quant.has_int8 && spec.state.empty() && spec.readers.lack_integers();
 }
 
 // A float bias in the steps of what it is added to.

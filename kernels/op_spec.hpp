@@ -272,7 +272,14 @@ inline constexpr Forms kEveryForm{}, kFloatAndInt8{true, true, false}, kFloatFor
 // TensorFlow Lite itself.
 struct OtherReaders {
   Forms tflite = kEveryForm;  // TensorFlow Lite 2.14 and later
-  Forms micro = kNoForm;      // TensorFlow Lite Micro
+  Forms micro = kEveryForm;   // TensorFlow Lite Micro
+  // Whether they compute this very node right in integers; nullptr: they do.
+  bool (*takes)(const NodeDesc&) = nullptr;
+
+  // Whether some node has an integer form that one of them lacks.
+  bool lack_integers() const {
+    return !(tflite.int8 && tflite.int16 && micro.int8 && micro.int16) || takes != nullptr;
+  }
 };
 
 struct OpSpec {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "graph/rewriter.hpp"
+#include "kernels/node_runner.hpp"
 #include "kernels/op_spec.hpp"
 #include "octet/try.hpp"
 
@@ -120,6 +121,34 @@ class Converter {
     return Constant::of(reals);
   }
 
+  bool takes(const OpSpec& spec, const Node& n) {
+    if (spec.readers.takes == nullptr) return true;
+    while (shapes_.size() < g_.values.size())
+      shapes_.push_back(g_.values[shapes_.size()].shape);
+    return spec.readers.takes(describe(g_, n, shapes_).desc(n));
+  }
+
+  // With 16-bit activations readers want the bias of a convolution, even if it is 0.
+  void complete_bias(const OpSpec& spec, Node& n) {
+    if (!spec.linear || !spec.traits.has(Trait::windowed)) return;
+    const LinearForm& form = *spec.linear;
+    if (n.input(form.bias) != kNoValue) return;
+    const Value& w = g_.value(n.inputs[form.weights]);
+    const float x = g_.value(n.inputs[form.x]).quant.scale();
+    std::vector<Affine> scales;
+    for (const Affine& a : w.quant.params())
+      scales.push_back({x * a.scale, 0});
+    Value bias;
+    bias.name = unique(w.name + "_bias");
+    bias.dtype = DType::int64;
+    bias.shape = Shape{g_.value(n.outputs[0]).shape[-1]};
+    bias.quant = w.quant.is_per_channel() ? Quantization::per_channel(0, std::move(scales))
+                                          : Quantization::per_tensor(scales[0]);
+    bias.constant = Constant::of(std::vector<int64_t>(static_cast<size_t>(bias.shape[0])));
+    n.inputs.resize(std::max(n.inputs.size(), form.bias + 1), kNoValue);
+    n.inputs[form.bias] = g_.add_value(std::move(bias));
+  }
+
   void convert(Node n) {
     const OpSpec* spec = find_spec(n.kind);
     if (n.kind == OpKind::QUANTIZE) {
@@ -138,7 +167,8 @@ class Converter {
     }
     const DType type = activations_of(g_, n, *rules);
     const Forms forms = forms_of(*spec, reader_);
-    if (is_float(type) || forms.has(type) || !forms.float32) {
+    if (is_float(type) || (forms.has(type) && takes(*spec, n)) || !forms.float32) {
+      if (type == DType::int16) complete_bias(*spec, n);
       g_.nodes.push_back(std::move(n));
       return;
     }
@@ -164,6 +194,7 @@ class Converter {
   Graph& g_;
   Reader reader_;
   std::vector<ValueId> real_;  // per value: what a DEQUANTIZE made of it
+  std::vector<Shape> shapes_;
   std::set<std::string> names_;
 };
 

@@ -231,6 +231,14 @@ KernelResult create(const NodeDesc& n, ThreadPool&) {
                                                                                choose);
 }
 
+// TensorFlow Lite compares multiples of 1/256 that the operands are rounded to, and stops the program where a
+// scale is 1 or more (comparisons.cc).
+bool others_compare(const NodeDesc& n) {
+  if (n.in[0].quant.empty() || n.in[0].quant != n.in[1].quant) return false;
+  const float scale = n.in[0].quant.scale();
+  return scale >= 1.0f / 256 && scale < 1;
+}
+
 template <OpKind kind>
 OpSpec make(int version_int8, int version_int16, OtherReaders readers) {
   OpSpec s;
@@ -245,6 +253,7 @@ OpSpec make(int version_int8, int version_int16, OtherReaders readers) {
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
   s.readers = readers;
+  s.readers.takes = others_compare;
   s.notes = "int8 operands may have different scales";
   return s;
 }
@@ -256,12 +265,12 @@ OpSpec make(int version_int8, int version_int16, OtherReaders readers) {
     static const OpSpec spec = make<OpKind::kind>(__VA_ARGS__); \
     return spec;                                                \
   }
-OCTET_COMPARE(EQUAL, 2, 4, {kEveryForm, kFloatAndInt8})
+OCTET_COMPARE(EQUAL, 2, 4, {kFloatAndInt8, kFloatAndInt8})
 OCTET_COMPARE(NOT_EQUAL, 2, 2, {kFloatAndInt8, kFloatAndInt8})
-OCTET_COMPARE(LESS, 2, 3, {kEveryForm, kFloatAndInt8})
+OCTET_COMPARE(LESS, 2, 3, {kFloatAndInt8, kFloatAndInt8})
 OCTET_COMPARE(LESS_EQUAL, 2, 2, {kFloatAndInt8, kFloatAndInt8})
 OCTET_COMPARE(GREATER, 2, 2, {kFloatAndInt8, kFloatAndInt8})
-OCTET_COMPARE(GREATER_EQUAL, 2, 3, {kEveryForm, kFloatAndInt8})
+OCTET_COMPARE(GREATER_EQUAL, 2, 3, {kFloatAndInt8, kFloatAndInt8})
 #undef OCTET_COMPARE
 
 }  // namespace octet

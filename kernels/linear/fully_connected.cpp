@@ -85,6 +85,11 @@ KernelResult create_int16_fully_connected(const NodeDesc& n, ThreadPool& pool) {
   return linear::from_convolution<linear::convolution_int16>(n, pool);
 }
 
+// With 16-bit activations TensorFlow Lite takes the first two extents of the output for batch and channels.
+bool others_multiply(const NodeDesc& n) {
+  return n.in[0].dtype != DType::int16 || n.out[0].shape.rank() == 2;
+}
+
 }  // namespace
 
 const OpSpec& spec_FULLY_CONNECTED() {
@@ -104,6 +109,7 @@ const OpSpec& spec_FULLY_CONNECTED() {
       .blocks_at = 1,
       .version_int8 = 4,
       .version_int16 = 7,
+      .readers = {.takes = others_multiply},
       .notes = "weights may be computed at run time, and int4 ones quantized in blocks"};
   return spec;
 }
