@@ -143,6 +143,17 @@ int64_t Plan::arena_lower_bound() const {
   return data_->plan->arena_lower_bound;
 }
 
+namespace {
+
+DType dtype_of(const Graph& g, const Node& n) {
+  for (const auto* ids : {&n.outputs, &n.inputs})
+    for (ValueId v : *ids)
+      if (v != kNoValue) return g.value(v).dtype;
+  return DType::float32;
+}
+
+}  // namespace
+
 std::vector<PlanStep> Plan::steps() const {
   const ExecutionPlan& plan = *data_->plan;
   std::vector<PlanStep> steps;
@@ -152,6 +163,7 @@ std::vector<PlanStep> Plan::steps() const {
                      .name = node_name(plan.graph, s.node),
                      .kernel = kernel_of(s),
                      .why = why_of(s),
+                     .dtype = dtype_of(plan.graph, n),
                      .macs = s.late ? 0 : macs_of(plan.graph, n, plan.shapes),
                      .operators = operators_of(n)});
   }
@@ -188,6 +200,7 @@ std::vector<OperatorOutcome> Plan::outcomes() const {
     const Step& s = plan.steps[static_cast<size_t>(*own)];
     o.kernel = kernel_of(s);
     o.why = why_of(s);
+    o.dtype = dtype_of(plan.graph, plan.graph.nodes[static_cast<size_t>(s.node)]);
   }
   return outcomes;
 }

@@ -1,4 +1,5 @@
 // octet inspect: what a model consists of, and which kernel would run each operator and why.
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 
@@ -81,6 +82,7 @@ class Inspector {
     for (const Signature& s : model_.signatures())
       signatures.push_back({{"key", s.key}, {"graph", s.graph}});
     const auto& plan = planned_.plan;
+    const Types types = operator_types();
     Json doc = {{"format", std::string(name_of(model_.format()))},
                 {"file", model_.path()},
                 {"bytes", model_.file_bytes()},
@@ -89,6 +91,10 @@ class Inspector {
                 {"outputs", io_json(g_.outputs)},
                 {"ops", ops},
                 {"op_counts", counts},
+                {"ops_int8", types.int8},
+                {"ops_int16", types.int16},
+                {"ops_float", types.real},
+                {"ops_float_in_file", types.real_in_file},
                 {"parameters", model_.parameters()},
                 {"macs", model_.macs()},
                 {"constant_bytes", model_.constant_bytes()},
@@ -122,11 +128,16 @@ class Inspector {
                         bytes_text(planned_.plan->arena_lower_bound())));
     else
       print("can't be run: " + planned_.error);
+    const Types types = operator_types();
+    print(fmt::format("{} ops in int8, {} in int16, {} in float", types.int8, types.int16, types.real));
+    if (types.real_in_file > types.real)
+      print(fmt::format("{} stand in the file in float, for readers without an integer form of them",
+                        types.real_in_file - types.real));
     Table ops({">#", "kind", "name", "type", "shape", ">MACs", "kernel", "why"});
     for (size_t i = 0; i < g_.operators.size(); ++i) {
       const OperatorInfo& op = g_.operators[i];
       const int32_t out = op.outputs.empty() ? -1 : op.outputs[0];
-      ops.add({std::to_string(i), op.kind, shorten(op.name), dtype_of(op),
+      ops.add({std::to_string(i), op.kind, shorten(op.name), type_text(i),
                out < 0 ? "" : shape_text(tensor(out)), count_text(op.macs),
                planned_.plan ? outcomes_[i].kernel : "-", planned_.plan ? outcomes_[i].why : ""});
     }
@@ -155,6 +166,43 @@ class Inspector {
         if (t >= 0) return std::string(name_of(tensor(t).dtype));
     return "";
   }
+  std::string type_text(size_t i) const {
+    const std::string in_file = dtype_of(g_.operators[i]);
+    if (!planned_.plan || !outcomes_[i].dtype || name_of(*outcomes_[i].dtype) == in_file) return in_file;
+    return fmt::format("{} (file: {})", name_of(*outcomes_[i].dtype), in_file);
+  }
+
+  // Operators by what they compute in, as they run and as the file has it; QUANTIZE and DEQUANTIZE, and those
+  // on indices and booleans, do not count.
+  struct Types {
+    int int8 = 0, int16 = 0, real = 0, real_in_file = 0;
+  };
+  Types operator_types() const {
+    Types types;
+    for (size_t i = 0; i < g_.operators.size(); ++i) {
+      const OperatorInfo& op = g_.operators[i];
+      if (op.kind == "QUANTIZE" || op.kind == "DEQUANTIZE") continue;
+      const bool real = is_real(op);
+      if (real) ++types.real_in_file;
+      const std::string runs =
+          planned_.plan && outcomes_[i].dtype ? std::string(name_of(*outcomes_[i].dtype)) : dtype_of(op);
+      if (runs == "int16")
+        ++types.int16;
+      else if (runs == "int8" || runs == "uint8")
+        ++types.int8;
+      else if (real)
+        ++types.real;
+    }
+    return types;
+  }
+  bool is_real(const OperatorInfo& op) const {
+    const auto real = [&](int32_t t, bool constants) {
+      return t >= 0 && is_float(tensor(t).dtype) && (constants || tensor(t).role != TensorRole::constant);
+    };
+    return std::ranges::any_of(op.outputs, [&](int32_t t) { return real(t, true); }) ||
+           std::ranges::any_of(op.inputs, [&](int32_t t) { return real(t, false); });
+  }
+
   std::map<std::string, int> op_counts() const {
     std::map<std::string, int> counts;
     for (const OperatorInfo& op : g_.operators)
@@ -168,7 +216,8 @@ class Inspector {
             {"kind", op.kind},
             {"name", op.name},
             {"kernel", planned_.plan ? Json(outcomes_[i].kernel) : Json(nullptr)},
-            {"dtype", dtype_of(op)},
+            {"dtype", planned_.plan && outcomes_[i].dtype ? name_of(*outcomes_[i].dtype) : dtype_of(op)},
+            {"dtype_in_file", dtype_of(op)},
             {"macs", op.macs},
             {"why", planned_.plan ? outcomes_[i].why : planned_.error},
             {"version", op.version},
@@ -223,7 +272,8 @@ Action add_inspect(Options& options) {
       "The kernel column: xnnpack, octet (an own fast kernel), reference; fused (part of another op), folded "
       "(computed at load), none (shares storage), runtime (control flow), late (shapes depend on data).\n"
       "JSON: format, inputs[{name, shape, dtype}], outputs[{name, shape, dtype}], ops[{index, kind, name, "
-      "kernel, dtype, macs}], op_counts{}, parameters, macs; kernel is null in a model that can't be run, "
+      "kernel, dtype, dtype_in_file, macs}], op_counts{}, ops_int8, ops_int16, ops_float, ops_float_in_file, "
+      "parameters, macs; kernel is null in a model that can't be run, "
       "error says why.");
   return [args](Context& context) -> Status {
     OCTET_ASSIGN(const Model model, open_model(args->model));

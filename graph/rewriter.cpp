@@ -141,11 +141,18 @@ Result<FusionReport> fuse(Graph& g, NodeMarks* marks) {
   return report;
 }
 
+Result<FusionReport> as_declared(Graph& g) {
+  const std::array tables = {scale_rules(), integer_rules()};
+  Graph changed = g;
+  OCTET_ASSIGN(FusionReport report, rewrite(changed, tables));
+  if (!report.entries.empty()) g = std::move(changed);
+  return report;
+}
+
 Result<FusionReport> lower(Graph& g) {
-  // Before constants are folded: those of integer operators are integers.
-  const std::array integers = {integer_rules()};
   const std::array tables = {cleanup_rules(), lower_rules(), fusion_rules()};
-  OCTET_ASSIGN(FusionReport report, rewrite(g, integers));
+  // Before constants are folded: those of integer operators are integers.
+  OCTET_ASSIGN(FusionReport report, as_declared(g));
   OCTET_ASSIGN(const FusionReport lowered, rewrite(g, tables));
   report.append(lowered);
   return report;

@@ -310,6 +310,8 @@ struct OpSpec {
   // Operator version that the format asks for with these types (schema versions of the TFLite converter).
   int version_float = 1, version_int8 = 1, version_int16 = 1;
   OtherReaders readers;
+  // Kernels read the scales of all inputs and outputs, whatever `quant` says of them.
+  bool rescales = false;
   // One line for the operator table in the docs: limits a user should know.
   std::string_view notes;
 };

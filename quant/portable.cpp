@@ -1,7 +1,6 @@
 #include "quant/portable.hpp"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
@@ -246,12 +245,8 @@ Status make_portable(ModelData& m, Reader reader) {
 
 Result<ModelData> integer_form(const ModelData& file) {
   ModelData m = file;
-  const std::array tables = {integer_rules()};
-  for (Graph& g : m.graphs) {
-    Graph as_integers = g;
-    OCTET_ASSIGN(const FusionReport report, rewrite(as_integers, tables));
-    if (!report.entries.empty()) g = std::move(as_integers);
-  }
+  for (Graph& g : m.graphs)
+    OCTET_TRY(as_declared(g).status());
   return m;
 }
 

@@ -101,16 +101,27 @@ std::string int8_text(const OpSpec& spec) {
   return fmt::format("{} → {}", rules_text(spec.quant.inputs), rules_text(spec.quant.outputs));
 }
 
+// What another reader computes of it.
+std::string forms_text(const OpSpec& spec, const Forms& f) {
+  if (!f.any()) return "";
+  if (!spec.quant.has_int8) return "yes";
+  std::string text = f.float32 ? "float" : "";
+  if (f.int8) text += ", int8";
+  if (f.int16) text += ", int16";
+  return spec.readers.takes != nullptr && f.int8 ? text + " (some)" : text;
+}
+
 std::string line_of(OpKind kind, const Row& row) {
   const OpSpec& spec = *find_spec(kind);
   const int code = builtin_code_of(kind);
   const auto cell = [&](const Takers& t) { return t.text(spec); };
   std::string float32 = cell(row.float32);
   if (is_run_by_executor(kind)) float32 = "runtime";
-  return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} |", name_of(kind),
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |", name_of(kind),
                      code < 0 ? fmt::format("circle {}", code) : std::to_string(code), float32,
                      cell(row.int8), cell(row.uint8), cell(row.int16), fmt::join(row.other, ", "),
-                     int8_text(spec), spec.notes);
+                     int8_text(spec), forms_text(spec, spec.readers.tflite),
+                     forms_text(spec, spec.readers.micro), spec.notes);
 }
 
 const char* const kHead =
@@ -131,8 +142,13 @@ work on integers or booleans as such. *int16*: 16-bit activations with int8 weig
 the scale and zero point of that input. "1/256 (-128)": fixed by the operator. "weights": symmetric, one scale per slice
 of the axis. "kept": indices, shapes and the like, and floats that stay floats. The last rule of a list repeats.
 
-| operator | code | float32 | int8 | uint8 | int16 | other types | int8 rule | limits |
-|---|---|---|---|---|---|---|---|---|
+*TFLite*, *TFLM*: the types of activations that TensorFlow Lite 2.14 and TensorFlow Lite Micro compute an operator in,
+with the right result; empty: they do not have it; "some": not every case. What a file is made for (`--for`) decides by
+this which operators stand in it as DEQUANTIZE, float operator, QUANTIZE. Octet runs these in integers all the same. The
+sources are their kernels; `OCTET_TFLITE=program ./dev check reader` asks TensorFlow Lite.
+
+| operator | code | float32 | int8 | uint8 | int16 | other types | int8 rule | TFLite | TFLM | limits |
+|---|---|---|---|---|---|---|---|---|---|---|
 )page";
 
 }  // namespace

@@ -4,11 +4,11 @@
 # check [STEP...]: these steps, or all but threads, which is run by name. Each adds to the closing line.
 check() {
   local step steps=("$@")
-  [ $# -gt 0 ] || steps=(format lint headers install bench sanitize)
+  [ $# -gt 0 ] || steps=(format lint headers install bench reader sanitize)
   for step in "${steps[@]}"; do
     case $step in
-      format | lint | headers | install | bench | sanitize | threads) ;;
-      *) die "no check is called '$step' (format, lint, headers, install, bench, sanitize, threads)" ;;
+      format | lint | headers | install | bench | reader | sanitize | threads) ;;
+      *) die "no check is called '$step' (format, lint, headers, install, bench, reader, sanitize, threads)" ;;
     esac
   done
   for step in "${steps[@]}"; do "check_$step"; done
@@ -42,6 +42,18 @@ check_bench() {
   build_tree build native -Dtests=true -Dbench=true -- bench/kernels_bench bench/int8_speed
   run_check 'bench kernels' build/bench/kernels_bench --benchmark_list_tests
   run_check 'bench int8' build/bench/int8_speed --benchmark_list_tests
+}
+
+# What is written for TensorFlow Lite, run by it: OCTET_TFLITE names a program that does (README.md).
+check_reader() {
+  if [ -z "${OCTET_TFLITE:-}" ]; then
+    say 'reader: SKIPPED: OCTET_TFLITE names no program that runs models with TensorFlow Lite'
+    add 0 0 1
+    return
+  fi
+  cmd_setup "${test_packages[@]}"
+  build_tree build native -Dtests=true -- tests/octet_tests
+  run_check reader build/tests/octet_tests --no-intro --source-file='*tests/second_reader_test.cpp'
 }
 
 # Sanitizers make gcc's own warnings unreliable, and they were errors in the normal build already.

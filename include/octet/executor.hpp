@@ -58,6 +58,7 @@ struct PlanStep {
   // resource variables), "late" (shapes depend on data: prepared again in every run).
   std::string kernel;
   std::string why;                 // why faster implementations were not taken; empty: there is none faster
+  DType dtype = DType::float32;    // of its first output, or input where it has none, as it runs
   int64_t macs = 0;                // multiply-accumulates of one run
   std::vector<int32_t> operators;  // of the model: indices into GraphInfo::operators
 };
@@ -69,6 +70,9 @@ struct OperatorOutcome {
   std::string kernel;
   std::string why;             // why not a faster one, or what it was fused into
   std::vector<int32_t> steps;  // indices into Plan::steps(); empty: folded
+  // Of the first output as the operator runs; not that of the file where this says an integer operator in
+  // float. Nothing where it is no step of its own.
+  std::optional<DType> dtype;
 };
 
 class Plan {

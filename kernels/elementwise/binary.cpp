@@ -255,6 +255,7 @@ OpSpec make(OpKind kind, Traits traits, TensorRule in, int version_float, int ve
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
   s.readers = readers;
+  s.rescales = true;
   s.notes = notes;
   return s;
 }

@@ -168,6 +168,7 @@ OpSpec make(OpKind kind, Traits traits, InferFn infer) {
   s.infer = infer;
   s.reference = {"reference", create};
   s.quant = QuantRule::of({keep(), same_as_output(0), same_as_output(0)}, {activation()});
+  s.rescales = true;
   s.sharing = Sharing::in_place;
   return s;
 }

@@ -206,6 +206,7 @@ OpSpec make(OpKind kind, Traits traits, Fast fast, TensorRule out, int version_i
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
   s.readers = readers;
+  s.rescales = true;
   s.notes = notes;
   return s;
 }

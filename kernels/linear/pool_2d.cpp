@@ -108,6 +108,7 @@ OpSpec make_spec(OpKind kind, Traits traits) {
   s.quant = QuantRule::of({activation()}, {same_as_input(0)});
   s.version_int8 = 2;
   s.version_int16 = 3;
+  s.rescales = true;
   return s;
 }
 

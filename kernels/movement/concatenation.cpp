@@ -168,6 +168,7 @@ const OpSpec& spec_CONCATENATION() {
       .slice_of = slice_of,
       .version_int8 = 2,
       .version_int16 = 3,
+      .rescales = true,
       .notes = "inputs along the first non-unit axis are written in place by their producers",
   };
   return spec;

@@ -103,6 +103,7 @@ const OpSpec& spec_L2_NORMALIZATION() {
     s.reference = {"reference", reference_l2_normalization};
     s.fast = {{"byte-rows", byte_l2_normalization, cost::per_element<300>}};
     s.quant = QuantRule::of({activation()}, {fixed(1.0f / 128, 0, 1.0f / 32768)});
+    s.rescales = true;
     s.version_int8 = 2;
     s.readers = {kFloatAndInt8, kFloatAndInt8};
     s.notes = "along the last axis; no fused activation";

@@ -221,6 +221,7 @@ OpSpec make(OpKind kind, Traits traits, QuantRule quant, int version_int8, int v
   s.version_int8 = version_int8;
   s.version_int16 = version_int16;
   s.readers = readers;
+  s.rescales = true;
   s.notes = notes;
   return s;
 }

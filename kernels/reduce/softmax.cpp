@@ -193,6 +193,7 @@ OpSpec make(OpKind kind, Traits traits, TensorRule out, std::string_view notes) 
   if (kind == OpKind::SOFTMAX) s.fast.push_back({"xnnpack", softmax_xnnpack, cost::per_element<500>});
   s.quant = QuantRule::of({activation()}, {out});
   s.version_int8 = 2;
+  s.rescales = true;
   s.version_int16 = kind == OpKind::SOFTMAX ? 3 : 2;
   s.notes = notes;
   return s;

@@ -9,6 +9,7 @@
 #include "octet/custom.hpp"
 #include "octet/try.hpp"
 #include "quant/passes/channel_balance.hpp"
+#include "quant/portable.hpp"
 #include "quant/reals.hpp"
 #include "quant/statistics/runner.hpp"
 
@@ -160,8 +161,10 @@ std::vector<ValueId> partners(const Graph& a, const Graph& b) {
 
 }  // namespace
 
-Result<Comparison> compare(const ModelData& a, const ModelData& b, SampleSource& samples,
+Result<Comparison> compare(const ModelData& a, const ModelData& file_b, SampleSource& samples,
                            const CompareOptions& options) {
+  // Layer by layer, too, with the integers that run.
+  OCTET_ASSIGN(const ModelData b, integer_form(file_b));
   const Graph &ga = a.main(), &gb = b.main();
   if (ga.inputs.size() != gb.inputs.size() || ga.outputs.size() != gb.outputs.size())
     return Status::invalid(fmt::format("the models have {} and {} inputs, {} and {} outputs",

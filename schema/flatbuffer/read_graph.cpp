@@ -280,8 +280,13 @@ Status Reader::read_graph(const wire::SubGraph& w, Graph& g) {
     }
   }
   OCTET_TRY(correct_result_types(w, g));
+  // Writers that know has_rank set it on every shape that they know; of others, [] is a scalar.
+  const bool knows_rank =
+      w.tensors() != nullptr && std::any_of(w.tensors()->begin(), w.tensors()->end(),
+                                            [](const wire::Tensor* t) { return t->has_rank(); });
   for (const ValueId v : g.inputs) {
     Value& input = g.value(v);
+    input.has_rank = input.has_rank || !knows_rank;
     if (input.is_constant())
       model_.notes.push_back(fmt::format("ignored the data that graph input '{}' has", input.name));
     input.constant = Constant();

@@ -254,6 +254,7 @@ TEST_CASE("16-bit inputs and outputs on request, of 8-bit and of 16-bit models")
       CAPTURE(name_of(io));
       Recipe recipe = Recipe::of(scheme);
       recipe.io = io;
+      recipe.reader = Reader::octet;  // others widen no integers
       const QuantizedData q = quantized_local(m, recipe);
       const Graph& g = q.model->main();
       CHECK(g.value(g.inputs[0]).dtype == type);
