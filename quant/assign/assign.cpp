@@ -10,6 +10,7 @@
 #include "kernels/quant_math.hpp"
 #include "octet/try.hpp"
 #include "quant/assign/assign_weights.hpp"
+#include "quant/assign/masks.hpp"
 #include "quant/assign/response.hpp"
 #include "quant/assign/same_scale.hpp"
 #include "quant/assign/scales.hpp"
@@ -62,6 +63,7 @@ class Assigner {
     for (size_t v = 0; v < g_.values.size(); ++v)
       a_.types[v] = type_of(static_cast<ValueId>(v));
     collect_ranges();
+    cut_masks();
     mark_computed_with();
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       if (is_integer(i)) join(static_cast<NodeId>(i));
@@ -238,6 +240,23 @@ class Assigner {
           groups_.pin(op.outputs[j], fixed_under(rule, a_.nodes[n].type), a_.nodes[n].type,
                       fixed_under(rule));
       }
+    }
+  }
+
+  void cut_masks() {
+    NonFiniteCounts ignored;
+    masked_ = masking_bounds(g_, [&](ValueId v) {
+      return is_moving(v) ? groups_.range(v) : range_of_constant(g_.value(v).constant.as<float>(), ignored);
+    });
+    for (size_t i = 0; i < masked_.size(); ++i) {
+      const auto v = static_cast<ValueId>(i);
+      const TensorStatistics* seen = statistics_.of(v);
+      if (!masked_[i] || !is_moving(v) || seen == nullptr) continue;
+      const NonFiniteCounts& odd = seen->non_finite();
+      const Range r = groups_.range(v);
+      if (odd.fill == 0 && odd.infinite == 0 && r.min >= *masked_[i]) continue;
+      const float least = std::min(*masked_[i], 0.0f);
+      groups_.set_range(v, {least, r.max}, {least, seen->extremes().max});
     }
   }
 
@@ -435,7 +454,10 @@ class Assigner {
   Quantization constant_quantization(ValueId v, DType type) {
     NonFiniteCounts odd;
     const auto values = g_.value(v).constant.as<float>();
-    const Range r = range_of_constant(values, odd);
+    Range r = range_of_constant(values, odd);
+    if (const auto& bound = masked_[static_cast<size_t>(v)];
+        bound && (odd.fill + odd.infinite > 0 || r.min < *bound))
+      r.min = std::min(*bound, r.max);
     // One number all over: exact to the last bit, which matters where it is an exponent.
     if (type == DType::int8 && !odd.any() && r.min == r.max && std::fabs(r.max) >= 64 * kLeastScale)
       return Quantization::per_tensor({std::fabs(r.max) / 64, 0});
@@ -455,6 +477,7 @@ class Assigner {
   Groups groups_;
   GraphAssignment a_;
   std::vector<const TypeOverride*> overrides_;  // per node; most are null
+  std::vector<std::optional<float>> masked_;    // per value: masking_bounds()
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "octet/try.hpp"
+#include "quant/statistics/influence.hpp"
 #include "quant/statistics/keys.hpp"
 #include "quant/statistics/runner.hpp"
 
@@ -18,6 +19,7 @@ class Gatherer::GraphTap final : public Tap {
         inner_keys_(inner_keys(model.main())),
         origins_(origins_of(model)),
         producer_(uses_of(model.main()).producer),
+        influences_(influences_of(model.main())),
         runner_(model, options.threads, true, options.custom_ops) {
     for (size_t v = 0; v < keys_.size(); ++v)
       mine_.push_back(claimed.emplace(keys_[v], origins_[v]).second);
@@ -33,7 +35,7 @@ class Gatherer::GraphTap final : public Tap {
     const auto v = static_cast<size_t>(id);
     if (view.dtype != DType::float32 || view.elements() == 0 || !mine_[v]) return;
     if (known_[v] == nullptr) known_[v] = &(*into_)[{keys_[v], origins_[v]}];
-    known_[v]->observe({view.as<float>(), static_cast<size_t>(view.elements())});
+    known_[v]->observe(influential(view, influences_[v], storage_));
   }
 
   void on_inner(ValueId output, size_t which, std::span<const float> values) override {
@@ -49,6 +51,8 @@ class Gatherer::GraphTap final : public Tap {
   std::vector<std::vector<std::string>> inner_keys_;
   std::vector<uint64_t> origins_;
   std::vector<NodeId> producer_;
+  std::vector<Influence> influences_;
+  std::vector<float> storage_;
   std::vector<bool> mine_;
   std::vector<TensorStatistics*> known_;  // of *into_
   Runner runner_;

@@ -300,18 +300,6 @@ std::vector<RuleCase> lower_cases() {
         b.output(b.op(CONV_2D, {p, w, kNoValue}, attrs, DType::int8, Quantization::per_tensor({0.1f, -5})));
       },
       {CONV_2D});
-  add("PAD with another zero point than its output", "pad inside", false, [valid, q](GraphBuilder& b) {
-    const ValueId x = b.input("x", {1, 8, 8, 1}, DType::int8, q);
-    const ValueId a =
-        b.raw("amounts", DType::int32, {4, 2}, Constant::of(std::vector<int32_t>{0, 0, 1, 1, 1, 1, 0, 0}));
-    const ValueId p = b.op(PAD, {x, a}, DType::int8, Quantization::per_tensor({0.05f, 12}));
-    const ValueId w =
-        b.raw("w", DType::int8, {1, 2, 2, 1}, Constant::of(std::vector<int8_t>{1, -20, 30, 127}),
-              Quantization::per_tensor({0.01f, 0}));
-    Conv2DAttrs attrs;
-    attrs.padding = valid;
-    b.output(b.op(CONV_2D, {p, w, kNoValue}, attrs, DType::int8, Quantization::per_tensor({0.1f, -5})));
-  });
   add("PAD wider than the window", "pad inside", false, [valid](GraphBuilder& b) {
     const ValueId y = b.pad(b.input("x", {1, 8, 8, 3}), {0, 0, 3, 3, 1, 1, 0, 0});
     b.output(b.conv_2d(y, {.padding = valid}));
