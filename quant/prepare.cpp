@@ -42,6 +42,7 @@ void make_shapes_true(Graph& g, std::vector<Finding>& findings) {
       findings.push_back(
           {v.name, fmt::format("is declared {} and computed {}", v.shape.to_string(), shape.to_string())});
     v.shape = shape;
+    v.has_rank = v.has_rank || shape.rank() > 0;
   }
 }
 

@@ -10,6 +10,7 @@
 #include "kernels/quant_math.hpp"
 #include "octet/try.hpp"
 #include "quant/assign/assign_weights.hpp"
+#include "quant/assign/joined_outputs.hpp"
 #include "quant/assign/masks.hpp"
 #include "quant/assign/response.hpp"
 #include "quant/assign/same_scale.hpp"
@@ -58,6 +59,7 @@ class Assigner {
   }
 
   Result<GraphAssignment> run() {
+    find_joined_outputs();
     for (size_t i = 0; i < g_.nodes.size(); ++i)
       decide_form(static_cast<NodeId>(i));
     for (size_t v = 0; v < g_.values.size(); ++v)
@@ -91,6 +93,25 @@ class Assigner {
   }
 
   // --- which nodes compute in integers, and with which ---
+
+  void find_joined_outputs() {
+    joined_.resize(g_.nodes.size(), 0);
+    if (recipe_.scheme != Scheme::int8) return;
+    const auto seen = [&](ValueId v) {
+      const TensorStatistics* s = statistics_.of(v);
+      return s == nullptr ? Range{} : s->extremes();
+    };
+    for (const JoinedOutput& output : joined_outputs(g_, seen)) {
+      if (recipe_.io != Io::keep || recipe_.reader == Reader::int8_only)
+        report(g_.value(output.output).name,
+               "joins parts of very different ranges; as integers they share one scale, and the small parts "
+               "keep "
+               "few bits or none (float outputs keep them apart)");
+      else
+        for (NodeId n : output.operators)
+          joined_[static_cast<size_t>(n)] = 1;
+    }
+  }
 
   void decide_form(NodeId n) {
     NodeForm& f = form(n);
@@ -152,6 +173,8 @@ class Assigner {
     if (spec == nullptr) return "is not an operator Octet knows";
     const QuantRule& rule = quant_rule(*spec, op);
     if (!rule.has_int8) return std::string(rule.why_not);
+    if (joined_[static_cast<size_t>(n)] != 0)
+      return "joins parts of an output whose ranges are too different for one scale";
     if (const OperatorChoice c = choice_for(recipe_, g_, n); !octet::is_integer(c.scheme)) return c.reason();
     if (const TypeOverride* given = overrides_[static_cast<size_t>(n)];
         given != nullptr && given->type == DType::float32)
@@ -477,6 +500,7 @@ class Assigner {
   Groups groups_;
   GraphAssignment a_;
   std::vector<const TypeOverride*> overrides_;  // per node; most are null
+  std::vector<char> joined_;                    // per node: joined_outputs()
   std::vector<std::optional<float>> masked_;    // per value: masking_bounds()
 };
 

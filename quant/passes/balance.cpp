@@ -110,10 +110,11 @@ std::vector<double> powers(const std::vector<int8_t>& exponents, int sign) {
 }
 
 // (Q19) The noise to expect behind the readers of a space whose channels are divided by `by`: that of the
-// tensor's integers, and that of the weights' integers. Of a concatenation's other channels nothing is known.
+// tensor's integers, and that of the weights' integers. `others`: what channels of other operators hold that
+// share a tensor with these.
 double expected_noise(const Graph& g, const ChannelSpace& space, const std::vector<ChannelStats>& stats,
-                      const std::vector<double>& by) {
-  double lo = 0, hi = 0;
+                      const RealRange& others, const std::vector<double>& by) {
+  double lo = static_cast<double>(others.lo), hi = static_cast<double>(others.hi);
   for (size_t c = 0; c < by.size(); ++c) {
     lo = std::min(lo, stats[c].least / by[c]);
     hi = std::max(hi, stats[c].most / by[c]);
@@ -156,32 +157,39 @@ double reach(const ChannelStats& s, const RealRange& bounds, double greatest) {
                   below ? s.least / static_cast<double>(bounds.lo) : 0);
 }
 
-// Exponents of a space's channels: their reach to the power of `share`.
+// Exponents of a space's channels: their reach to the power of `share`, which ends where those of others do.
 std::vector<int8_t> exponents_for(const ChannelSpace& space, const std::vector<ChannelStats>& stats,
-                                  double share) {
+                                  const RealRange& others, double share) {
   // A channel that the data hardly showed may hold more elsewhere.
   constexpr double kMaxOctaves = 3;
   double greatest = 0;
   for (const ChannelStats& s : stats)
     greatest = std::max(greatest, s.range());
+  // As a whole they may be far below the others.
+  constexpr double kMostBelow = 20;
+  const auto joint = std::max({greatest, static_cast<double>(others.hi), -static_cast<double>(others.lo)});
+  const bool bounded = (std::isfinite(space.bounds.hi) && space.bounds.hi > 0) ||
+                       (std::isfinite(space.bounds.lo) && space.bounds.lo < 0);
+  const double below = bounded || !(greatest > 0) ? 0 : std::max(std::log2(greatest / joint), -kMostBelow);
   std::vector<int8_t> e(stats.size(), 0);
   for (size_t c = 0; c < e.size(); ++c) {
     const double r = reach(stats[c], space.bounds, greatest);
-    if (!(r > 0 && r < 1)) continue;
+    if (!(r > 0) || !(r < 1 || below < 0)) continue;
+    const double octaves = std::max(std::min(std::log2(r), 0.0), -kMaxOctaves) + below;
     // Rounded up: where there are bounds, nothing seen is cut off.
-    e[c] = static_cast<int8_t>(std::ceil(share * kExponentSteps * std::max(std::log2(r), -kMaxOctaves)));
+    e[c] = static_cast<int8_t>(std::ceil(share * kExponentSteps * octaves));
   }
   return e;
 }
 
 std::vector<int8_t> best_exponents(const Graph& g, const ChannelSpace& space,
-                                   const std::vector<ChannelStats>& stats) {
+                                   const std::vector<ChannelStats>& stats, const RealRange& others) {
   constexpr double kMinGain = 0.1;  // of the noise
   std::vector<int8_t> best(stats.size(), 0);
-  double least = (1 - kMinGain) * expected_noise(g, space, stats, powers(best, 1));
+  double least = (1 - kMinGain) * expected_noise(g, space, stats, others, powers(best, 1));
   for (const double share : {0.25, 0.5, 0.75, 1.0}) {
-    auto e = exponents_for(space, stats, share);
-    const double noise = expected_noise(g, space, stats, powers(e, 1));
+    auto e = exponents_for(space, stats, others, share);
+    const double noise = expected_noise(g, space, stats, others, powers(e, 1));
     if (!(noise < least)) continue;
     least = noise;
     best = std::move(e);
@@ -237,6 +245,42 @@ namespace {
 using Choice =
     std::function<std::vector<int8_t>(const Graph& balanced, const ChannelSpace& space, ValueId output)>;
 
+// Whose channels share a tensor: those of a concatenation come from several operators.
+class Neighbours {
+ public:
+  Neighbours(const Graph& g, const ChannelStatistics& statistics) : statistics_(statistics) {
+    Graph copy = g;
+    const GraphEditor ed(copy);
+    for (const auto& [output, _] : statistics) {
+      const NodeId producer = ed.producer(output);
+      const auto space = producer < 0 ? std::nullopt : space_of(ed, producer);
+      if (!space) continue;
+      for (const ChannelSpace::Place& p : space->places)
+        outputs_[p.value].insert(output);
+    }
+  }
+  // What the others hold that share a tensor with the channels of `output`.
+  RealRange beside(ValueId output, const ChannelSpace& space) const {
+    double lo = 0, hi = 0;
+    for (const ChannelSpace::Place& p : space.places) {
+      const auto at = outputs_.find(p.value);
+      if (at == outputs_.end()) continue;
+      for (const ValueId other : at->second) {
+        if (other == output) continue;
+        for (const ChannelStats& s : statistics_.at(other)) {
+          lo = std::min(lo, s.least);
+          hi = std::max(hi, s.most);
+        }
+      }
+    }
+    return {static_cast<float>(lo), static_cast<float>(hi)};
+  }
+
+ private:
+  const ChannelStatistics& statistics_;
+  std::map<ValueId, std::set<ValueId>> outputs_;
+};
+
 // All or nothing: biases may leave the range of float where no weight does.
 ChannelExponents rescale_channels(Graph& g, const Choice& choose, FusionReport& report) {
   Graph balanced = g;
@@ -269,13 +313,15 @@ ChannelExponents rescale_channels(Graph& g, const Choice& choose, FusionReport& 
 
 ChannelExponents balance_channels(Graph& g, const ChannelStatistics& statistics, FusionReport& report) {
   const Graph before = g;
+  const Neighbours neighbours(before, statistics);
   return rescale_channels(
       g,
       [&](const Graph& balanced, const ChannelSpace& space, ValueId output) {
         const auto it = statistics.find(output);
         const bool known = it != statistics.end() && !it->second.empty() && it->second[0].count > 0 &&
                            static_cast<int64_t>(it->second.size()) == last_extent(before, output);
-        return known ? best_exponents(balanced, space, it->second) : std::vector<int8_t>();
+        return known ? best_exponents(balanced, space, it->second, neighbours.beside(output, space))
+                     : std::vector<int8_t>();
       },
       report);
 }
