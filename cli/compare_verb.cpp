@@ -33,6 +33,7 @@ Status run_compare(const CompareArgs& args, Context& context) {
                 {"b", args.b},
                 {"samples", c.samples},
                 {"sqnr_db", c.sqnr_db},
+                {"worst", worst_json(c)},
                 {"outputs", errors_json(c.outputs)}};
     if (args.layers) doc["layers"] = errors_json(c.layers);
     print_json(doc);

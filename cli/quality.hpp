@@ -9,6 +9,8 @@
 
 namespace octet {
 
+// The worst part of all outputs.
+Json worst_json(const Comparison& c);
 Json errors_json(const std::vector<TensorError>& errors);
 // The first `most` of them.
 std::string errors_table(const std::vector<TensorError>& errors, const std::string& what, size_t most);

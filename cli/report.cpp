@@ -75,6 +75,7 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
               {"reader", std::string(name_of(s.recipe.reader))},
               {"fallback", fallback},
               {"sqnr_db", r.error ? Json(r.error->sqnr_db) : Json(nullptr)},
+              {"worst", r.error ? worst_json(*r.error) : Json(nullptr)},
               {"fusions", fusions},
               {"calibration_samples", r.calibration_samples},
               {"data_passes", s.passes},

@@ -114,7 +114,7 @@ double selection_score(const PreparedModel& prepared, const Comparison& error) {
   double sum = 0, count = 0;
   for (size_t i = 0; i < g.outputs.size() && i < error.outputs.size(); ++i) {
     if (!error.outputs[i].real) continue;
-    double v = error.outputs[i].sqnr_db;
+    double v = error.outputs[i].worst_db();
     const NodeId n = uses.producer[static_cast<size_t>(g.outputs[i])];
     if (n >= 0) {
       const Node& last = g.nodes[static_cast<size_t>(n)];

@@ -128,7 +128,7 @@ TargetFunction sqnr_target(double db, SampleSource& samples, const StepOptions& 
     how.custom_ops = options.custom_ops;
     OCTET_ASSIGN(const Comparison error,
                  compare(c.prepared.reference_model(), *c.quantized.model, samples, how));
-    const double have = error.sqnr_db;
+    const double have = error.worst.sqnr_db;
     return TargetFigure{have >= db, have >= db ? 0 : 1 - std::pow(10, (have - db) / 10), -have};
   };
 }

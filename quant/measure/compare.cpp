@@ -4,10 +4,12 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "octet/custom.hpp"
 #include "octet/try.hpp"
+#include "quant/measure/parts.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/portable.hpp"
 #include "quant/reals.hpp"
@@ -62,6 +64,43 @@ struct Sums {
     e.real = real;
     return e;
   }
+};
+
+// The sums of an output, and of its parts.
+class OutputSums {
+ public:
+  explicit OutputSums(OutputParts parts) : parts_(std::move(parts)) {}
+
+  void add(const Shape& shape, std::span<const float> x, std::span<const float> y) {
+    whole_.add(x, y);
+    if (shape_ != shape) part_of_ = parts_of_elements(parts_, shape);
+    shape_ = shape;
+    for (size_t i = 0; i < part_of_.size(); ++i) {
+      const auto part = static_cast<size_t>(part_of_[i]);
+      if (part >= sums_.size()) sums_.resize(part + 1);
+      sums_[part].add(x.subspan(i, 1), y.subspan(i, 1));
+    }
+  }
+  const Sums& whole() const { return whole_; }
+  std::vector<PartError> parts() const {
+    constexpr double kNextToNothing = 1e-4;  // of the energy
+    double greatest = 0;
+    for (const Sums& s : sums_)
+      greatest = std::max(greatest, s.aa);
+    std::vector<PartError> errors;
+    for (size_t i = 0; i < sums_.size(); ++i)
+      if (parts_.joined() || sums_[i].aa >= kNextToNothing * greatest)
+        errors.push_back(
+            {parts_.joined() ? parts_.names[i] : fmt::format("channel {}", i), sums_[i].sqnr_db()});
+    return errors;
+  }
+
+ private:
+  OutputParts parts_;
+  std::optional<Shape> shape_;
+  std::vector<int> part_of_;
+  Sums whole_;
+  std::vector<Sums> sums_;
 };
 
 // The entry of a value in a map by name: "x_int8" is the integer form of "x" where a file has both.
@@ -182,7 +221,9 @@ Result<Comparison> compare(const ModelData& a, const ModelData& file_b, SampleSo
   Runner run_a(a, options.threads, options.layers, options.custom_ops),
       run_b(b, options.threads, false, options.custom_ops),
       run_layers(b, options.threads, true, options.custom_ops);
-  std::vector<Sums> sums(ga.outputs.size());
+  std::vector<OutputSums> sums;
+  for (OutputParts& parts : parts_of_outputs(ga))
+    sums.emplace_back(std::move(parts));
   std::vector<ConstTensorView> sample, converted;
   std::vector<std::vector<std::byte>> storage(gb.inputs.size());
   std::vector<float> x, y;
@@ -211,7 +252,7 @@ Result<Comparison> compare(const ModelData& a, const ModelData& file_b, SampleSo
       if (x.size() != y.size())
         return Status::invalid(fmt::format("output {} is {} in one model and {} in the other", k,
                                            va.shape.to_string(), vb.shape.to_string()));
-      sums[k].add(x, y);
+      sums[k].add(va.shape, x, y);
     }
     ++result.samples;
     if (options.progress)
@@ -223,10 +264,16 @@ Result<Comparison> compare(const ModelData& a, const ModelData& file_b, SampleSo
   for (size_t k = 0; k < sums.size(); ++k) {
     const Value& v = ga.value(ga.outputs[k]);
     const bool real = is_float(v.dtype) || !v.quant.empty();
-    result.outputs.push_back(sums[k].error(v.name, real));
+    const Sums& whole = sums[k].whole();
+    result.outputs.push_back(whole.error(v.name, real));
     if (!real) continue;
-    all.aa += sums[k].aa;
-    all.dd += sums[k].dd;
+    TensorError& error = result.outputs.back();
+    error.parts = sums[k].parts();
+    if (error.sqnr_db < result.worst.sqnr_db) result.worst = {v.name, "", error.sqnr_db};
+    for (const PartError& p : error.parts)
+      if (p.sqnr_db < result.worst.sqnr_db) result.worst = {v.name, p.name, p.sqnr_db};
+    all.aa += whole.aa;
+    all.dd += whole.dd;
   }
   result.sqnr_db = all.sqnr_db();
   for (size_t i = 0; i < partner.size(); ++i)

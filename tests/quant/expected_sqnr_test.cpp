@@ -91,7 +91,8 @@ TEST_CASE("a few samples say what many will show, whether classes are close in t
     worst_measured = std::max(worst_measured, std::fabs(measured_db(e.held_out) - truth));
     CHECK(expected.deviation_db > 1);  // which 10 samples do not know
   }
-  MESSAGE("mean " << mean << " dB, at most " << over << " dB over, measured on 10 " << worst_measured << " dB");
+  MESSAGE("mean " << mean << " dB, at most " << over << " dB over, measured on 10 " << worst_measured
+                  << " dB");
   CHECK(mean < 0);  // on the safe side
   CHECK(mean > -3);
   CHECK(over < 3);
