@@ -153,6 +153,8 @@ Status check_usage(const QuantizeArgs& args, const Recipe& recipe, Context& cont
   if (args.max_drop >= 0 && args.files.empty())
     return context.misuse("--max-drop needs --data to measure on");
   if (!args.labels.empty() && args.max_drop < 0) return context.misuse("--labels are for --max-drop");
+  if (!args.recipe.raise_to.empty() && args.max_drop < 0 && recipe.min_sqnr_db <= 0)
+    return context.misuse("--raise-to is for --min-sqnr and --max-drop");
   if (recipe.min_sqnr_db > 0 && !is_integer(recipe.scheme))
     return context.misuse(
         fmt::format("--min-sqnr is for the schemes int8 and int16x8, not for {}", name_of(recipe.scheme)));
@@ -171,6 +173,10 @@ Status run_quantize(const QuantizeArgs& args, Context& context) {
     print_json(summary_json(summary, args.explain));
   else
     print(summary_text(summary, args.explain));
+  if (!summary.report.target_met)
+    return Status::invalid(
+        fmt::format("{}: the worst part of the outputs misses {:g} dB; {} is the best that was found",
+                    args.model, recipe.min_sqnr_db, args.output));
   return {};
 }
 

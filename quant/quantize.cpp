@@ -238,17 +238,59 @@ Status expect(const PreparedModel& measured_from, const ModelData& measured, con
   return {};
 }
 
+// Whether all samples that were kept are one and the same.
+Result<bool> are_repeated(KeptSamples& samples) {
+  std::vector<ConstTensorView> sample;
+  std::vector<std::vector<std::byte>> first;
+  OCTET_TRY(samples.rewind());
+  for (;;) {
+    OCTET_ASSIGN(const bool more, samples.next(sample));
+    if (!more) break;
+    for (size_t i = 0; i < sample.size(); ++i) {
+      const auto* data = static_cast<const std::byte*>(sample[i].data);
+      const std::span bytes(data, static_cast<size_t>(sample[i].bytes()));
+      if (first.size() < sample.size())
+        first.emplace_back(bytes.begin(), bytes.end());
+      else if (!std::ranges::equal(bytes, first[i]))
+        return false;
+    }
+  }
+  return samples.size() > 1 && !first.empty();
+}
+
+// What says that a result is not fit for use, with what to do.
+Status add_warnings(const Recipe& recipe, KeptSamples& samples, QuantizeReport& report) {
+  constexpr double kPoorDb = 15;
+  OCTET_ASSIGN(const bool repeated, are_repeated(samples));
+  if (repeated)
+    report.findings.push_back({"the data", "is one sample again and again; give samples that differ"});
+  const int integers = report.ops_int8 + report.ops_int16;
+  if (is_integer(recipe.scheme) && report.ops_float > integers)
+    report.findings.push_back(
+        {"the result", fmt::format("is mostly float: {} operators of {}; the reasons stand with each of them",
+                                   report.ops_float, report.ops_float + integers)});
+  if (report.error && report.error->worst.sqnr_db < kPoorDb)
+    report.findings.push_back(
+        {report.error->worst.output,
+         fmt::format(
+             "{} has {:.1f} dB, which is little: compare --layers says where it is lost, --min-sqnr or "
+             "--max-drop promote operators",
+             report.error->worst.part.empty() ? "as a whole" : report.error->worst.part,
+             report.error->worst.sqnr_db)});
+  return {};
+}
+
 void add_target_findings(const Recipe& recipe, const QuantizeOptions& options, QuantizeReport& report) {
   const double db = recipe.min_sqnr_db;
   if (!report.target_met)
     report.findings.push_back(
         {"the outputs", db > 0 ? fmt::format("miss the target of {:g} dB", db)
                                : fmt::format("miss the target: more than {:g} is lost", options.loss.limit)});
-  else if (db > 0 && report.measured_on.held_out && report.measured_on.sqnr_db < db)
+  else if (db > 0 && report.measured_on.held_out && report.error->worst.sqnr_db < db)
     report.findings.push_back(
         {"the outputs", fmt::format("reach {:g} dB on the samples of the search, and {:.1f} dB "
                                     "on held-out ones",
-                                    db, report.measured_on.sqnr_db)});
+                                    db, report.error->worst.sqnr_db)});
 }
 
 }  // namespace
@@ -292,6 +334,7 @@ Result<QuantizedData> quantize(const ModelData& source, const StatisticsStore& s
   OCTET_ASSIGN(result.model, portable_model(best.candidate));
   OCTET_TRY(describe(best.candidate, *result.model, report));
   add_target_findings(recipe, options, report);
+  OCTET_TRY(add_warnings(recipe, every, report));
   OCTET_ASSIGN(result.assignment, document_of(best.candidate));
   return result;
 }

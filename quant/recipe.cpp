@@ -416,11 +416,16 @@ OperatorChoice choice_for(const Recipe& recipe, const Graph& g, NodeId node) {
 }
 
 Status check_operators(const Recipe& recipe, const Graph& g) {
+  const auto matches_any = [&](const std::string& pattern) {
+    for (size_t n = 0; n < g.nodes.size(); ++n)
+      if (matches(pattern, g, static_cast<NodeId>(n))) return true;
+    return false;
+  };
+  for (const std::string& pattern : recipe.keep_float)
+    if (!matches_any(pattern))
+      return Status::invalid(fmt::format("'keep_float': no operator matches '{}'", pattern));
   for (size_t i = 0; i < recipe.operators.size(); ++i) {
-    bool any = false;
-    for (size_t n = 0; n < g.nodes.size() && !any; ++n)
-      any = matches(recipe.operators[i].match, g, static_cast<NodeId>(n));
-    if (!any)
+    if (!matches_any(recipe.operators[i].match))
       return Status::invalid(
           fmt::format("'operators': entry {}: no operator matches '{}'", i, recipe.operators[i].match));
   }

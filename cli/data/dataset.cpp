@@ -211,6 +211,19 @@ Status Dataset::finish(const std::vector<std::string>& specs) {
     shapes_.push_back(c.parts.front().stacking.shape);
     stack_ = stack_ || c.parts.size() > 1 || c.parts.front().stacking.stack;
   }
+  const auto has_part = [&](DataPart::Kind kind) {
+    return std::any_of(columns_.begin(), columns_.end(), [kind](const Column& c) {
+      return std::any_of(c.parts.begin(), c.parts.end(),
+                         [kind](const DataPart& p) { return p.kind == kind; });
+    });
+  };
+  if (options_.images.given() && !has_part(DataPart::Kind::image))
+    return Status::invalid(
+        "--mean, --std, --scale, --resize, --crop and --bgr are for pictures, and the data has none: arrays "
+        "are taken "
+        "as they are");
+  if (options_.raw_type && !has_part(DataPart::Kind::raw))
+    return Status::invalid("--raw-type is for raw data, and there is none: other files say their type");
   // A model without inputs runs once.
   size_ = columns_.empty() ? 1 : columns_[0].samples;
   // One picture is one sample; there is nothing to stack.

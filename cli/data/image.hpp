@@ -48,6 +48,11 @@ struct ImageOptions {
   // is given, an integer tensor takes the pixels themselves (an int8 one: pixel - 128).
   std::vector<double> mean, std;
   std::optional<double> scale;
+
+  // Whether anything is said of pictures.
+  bool given() const {
+    return crop != 1.0 || fit != Fit::stretch || bgr || !mean.empty() || !std.empty() || scale.has_value();
+  }
 };
 
 // Read a picture into a tensor of shape [1,] H, W, C or [1,] C, H, W (C one of 1, 3, 4).

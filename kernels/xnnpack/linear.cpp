@@ -16,6 +16,9 @@ using linear::Geometry;
 using linear::Numerics;
 using linear::Slots;
 
+// The least factor from sums to outputs. Sums of 32 bits times this round to 0, and so do they with any less.
+constexpr double kLeastRequantization = 0x1p-32;
+
 // What XNNPACK's weighted operators take, besides the geometry: weights and bias known, scales in range, sums
 // that don't wrap around.
 Status check(const NodeDesc& n, const Convolution& c) {
@@ -34,9 +37,11 @@ Status check(const NodeDesc& n, const Convolution& c) {
       if (num.scale[i] != num.scale[0] || num.w_zero[i] != num.w_zero[0])
         return Status::declined("uint8 weights that are quantized per channel");
   }
-  // Requantization shifts by at most 32 bits; XNNPACK checks only the upper end.
+  // Requantization shifts by at most 32 bits; XNNPACK checks only the upper end. Weights per channel get a
+  // scale that does (weight_scales()).
   for (double s : num.scale)
-    if (!(s < 256.0) || s < 0x1p-32) return Status::declined(fmt::format("requantization scale {}", s));
+    if (!(s < 256.0) || (num.form == Form::uint8 && s < kLeastRequantization))
+      return Status::declined(fmt::format("requantization scale {}", s));
   if (num.form == Form::float32) return {};
   if (num.bounds.lo > num.bounds.hi) return Status::declined("empty bounds");
   if (!sums_fit_int32(n, c)) return Status::declined("a bias near the limits of int32");
@@ -60,10 +65,15 @@ FloatBounds float_bounds(const Numerics& num) {
   return {r.lo, r.hi};
 }
 
-std::vector<float> weight_scales(const TensorDesc& w, int64_t channels) {
+// One scale per channel. A channel whose requantization XNNPACK has no shift for always gives 0; it does so
+// with the least factor that XNNPACK has, too.
+std::vector<float> weight_scales(const TensorDesc& x, const TensorDesc& w, const TensorDesc& y,
+                                 int64_t channels) {
+  const double least = kLeastRequantization * static_cast<double>(y.quant.scale()) /
+                       static_cast<double>(x.quant.scale()) * (1 + 1e-6);
   std::vector<float> s;
   for (int64_t c = 0; c < channels; ++c)
-    s.push_back(w.quant.at(static_cast<size_t>(c)).scale);
+    s.push_back(std::max(w.quant.at(static_cast<size_t>(c)).scale, static_cast<float>(least)));
   return s;
 }
 
@@ -176,7 +186,7 @@ KernelResult fully_connected(const NodeDesc& n, const Numerics& num, Slots slots
   xnn_status s;
   switch (num.form) {
     case Form::int8: {
-      const std::vector<float> scales = weight_scales(w, outputs);
+      const std::vector<float> scales = weight_scales(x, w, y, outputs);
       s = xnn_create_fully_connected_nc_qs8_qc8w(
           ic, oc, ic, oc, to<int8_t>(num.x_zero), x.quant.scale(), scales.data(),
           static_cast<const int8_t*>(w.data), bias_of<int32_t>(n, num, slots), to<int8_t>(num.y_zero),
@@ -262,7 +272,7 @@ KernelResult convolution(const NodeDesc& n, const Convolution& c, bool depthwise
   xnn_status s;
   switch (num.form) {
     case Form::int8: {
-      const std::vector<float> scales = weight_scales(w, g.out_channels);
+      const std::vector<float> scales = weight_scales(x, w, y, g.out_channels);
       s = xnn_create_convolution2d_nhwc_qs8_qc8w(
           top, right, bottom, left, kh, kw, sh, sw, dh, dw, groups, gic, goc, ic, oc, to<int8_t>(num.x_zero),
           x.quant.scale(), scales.data(), static_cast<const int8_t*>(w.data),
@@ -330,7 +340,7 @@ KernelResult transposed_convolution(const NodeDesc& n, const Convolution& c, Thr
   xnn_status s;
   switch (num.form) {
     case Form::int8: {
-      const std::vector<float> scales = weight_scales(w, g.out_channels);
+      const std::vector<float> scales = weight_scales(x, w, y, g.out_channels);
       s = xnn_create_deconvolution2d_nhwc_qs8_qc8w(
           top, after[2], after[1], left, kh, kw, sh, sw, dh, dw, 1, ic, oc, ic, oc, to<int8_t>(num.x_zero),
           x.quant.scale(), scales.data(), static_cast<const int8_t*>(w.data),

@@ -4,33 +4,28 @@
 #include <optional>
 
 #include "graph/transpose_op.hpp"
+#include "kernels/op_spec.hpp"
 
 namespace octet {
 namespace {
 
 constexpr int64_t kLeastElements = 16, kMostChannels = 1024;
 
-// The axis of the input that axis `axis` of the output of `n` is; nothing where `n` does more than move axes.
+// The axis of the input that axis `axis` of the output of `n` is; nothing where `n` mixes or moves more than
+// axes.
 std::optional<int> axis_before(const Graph& g, const Node& n, int axis) {
   const Value &x = g.value(n.inputs[0]), &y = g.value(n.outputs[0]);
-  switch (n.kind) {
-    case OpKind::QUANTIZE:
-    case OpKind::DEQUANTIZE: return axis;
-    case OpKind::TRANSPOSE: {
-      const auto p = permutation_of(g, n);
-      if (!p || axis >= static_cast<int>(p->size())) return std::nullopt;
-      return (*p)[static_cast<size_t>(axis)];
-    }
-    case OpKind::RESHAPE: {
-      // The axis stays one where as many elements lie behind it.
-      if (!x.has_rank || !y.has_rank) return std::nullopt;
-      const int64_t extent = y.shape[axis], inner = y.shape.elements(axis + 1, y.shape.rank());
-      for (int a = 0; a < x.shape.rank(); ++a)
-        if (x.shape[a] == extent && x.shape.elements(a + 1, x.shape.rank()) == inner) return a;
-      return std::nullopt;
-    }
-    default: return std::nullopt;
-  }
+  const OpSpec* spec = find_spec(n.kind);
+  if (spec == nullptr || !x.has_rank || !y.has_rank) return std::nullopt;
+  if (spec->traits.has(Trait::elementwise) && x.shape == y.shape) return axis;
+  if (const auto p = permutation_of(g, n); p && axis < static_cast<int>(p->size()))
+    return (*p)[static_cast<size_t>(axis)];
+  if (spec->sharing != Sharing::view) return std::nullopt;
+  // The axis stays one where as many elements lie behind it.
+  const int64_t extent = y.shape[axis], inner = y.shape.elements(axis + 1, y.shape.rank());
+  for (int a = 0; a < x.shape.rank(); ++a)
+    if (x.shape[a] == extent && x.shape.elements(a + 1, x.shape.rank()) == inner) return a;
+  return std::nullopt;
 }
 
 std::optional<OutputParts> pieces_along(const Graph& g, const Uses& uses, ValueId output, int axis) {

@@ -279,6 +279,42 @@ TEST_CASE("8-bit borders of 16-bit values have the range that 8 bits would have 
   CHECK(out[0].scale() == 1.0f / 256);  // a SOFTMAX's, whatever was seen
 }
 
+TEST_CASE(
+    "a pattern that matches nothing is an error, repeated data a finding, and an unknown shape is inferred") {
+  GraphBuilder b(3);
+  const ValueId x = b.input("x", {1, 64});
+  const ValueId y = b.op(OpKind::ABS, {x});
+  b.output(b.op(OpKind::EXP, {y}), "z");
+  b.graph().value(y).has_rank = false;
+  b.graph().value(y).shape = {};
+  const ModelData m = model_of(b.build());
+  RandomSamples samples(m, 8);
+  Recipe recipe;
+  recipe.keep_float = {"CONV_*"};
+  const auto refused = quantize(m, samples, recipe);
+  REQUIRE(!refused.ok());
+  CHECK(refused.status().message().find("no operator matches 'CONV_*'") != std::string::npos);
+  const auto says = [](const QuantizedData& q, std::string_view what) {
+    return std::ranges::any_of(q.report.findings,
+                               [&](const Finding& f) { return f.what.find(what) != std::string::npos; });
+  };
+  const auto q = quantize(m, samples, {});
+  REQUIRE_MESSAGE(q.ok(), q.status().message());
+  CHECK(!says(*q, "again and again"));
+  // One sample, many times.
+  SampleSet same;
+  for (int64_t i = 0; i < 8; ++i) {
+    RandomSamples one(m, 1);
+    std::vector<ConstTensorView> sample;
+    REQUIRE(one.next(sample).ok());
+    keep_sample(same, i, sample);
+  }
+  KeptSamples repeated({&same});
+  const auto odd = quantize(m, repeated, {});
+  REQUIRE_MESSAGE(odd.ok(), odd.status().message());
+  CHECK(says(*odd, "again and again"));
+}
+
 TEST_CASE("a result under 0 dB is raised for a target alone") {
   // The difference of two large numbers that are rounded apart.
   GraphBuilder b(3);
@@ -290,7 +326,7 @@ TEST_CASE("a result under 0 dB is raised for a target alone") {
   REQUIRE(q.report.error);
   CHECK(q.report.error->sqnr_db < 0);
   CHECK(q.report.fallback.empty());
-  CHECK(q.report.findings.empty());
+  CHECK(q.report.findings.size() == 1);  // that this is little
 }
 
 TEST_CASE("a network that corrects its own picture rounds the picture to 16 bits") {
