@@ -119,7 +119,8 @@ Status gather_data(const CalibrateArgs& args, Context& context) {
   if (!shard.ok()) return context.misuse(shard.status().message());
   OCTET_ASSIGN(const Recipe recipe, args.recipe.recipe());
   OCTET_ASSIGN(const Model model, open_model(args.model));
-  OCTET_ASSIGN(OpenData data, OpenData::open(model, args.files, *options));
+  OCTET_ASSIGN(const size_t graph, graph_of(model, recipe.signature));
+  OCTET_ASSIGN(OpenData data, OpenData::open(model, args.files, *options, graph));
   if (shard->index >= data.dataset.size())
     return Status::invalid(fmt::format("{}: no samples for shard {}", args.files[0], args.shard));
   Quantizer quantizer(model, recipe, {.threads = args.threads, .progress = phase_bars()});

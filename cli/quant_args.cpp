@@ -34,6 +34,7 @@ Result<Recipe> RecipeArgs::recipe() const {
   if (!reader.empty()) {
     OCTET_ASSIGN(r.reader, reader_of(reader));
   }
+  if (!signature.empty()) r.signature = signature;
   r.keep_float.insert(r.keep_float.end(), keep_float.begin(), keep_float.end());
   if (per_tensor) r.per_channel = false;
   if (weight_bits > 0) r.weight_bits = weight_bits;
@@ -63,6 +64,12 @@ void add_calibration_recipe(Options& options, RecipeArgs& args) {
   options.add_flag("--no-equalize", args.no_equalize, "Don't equalize weights between layers first");
   options.add_flag("--no-spare-channels", args.no_spare_channels,
                    "Don't use channels that are always 0 as finer copies of others");
+  options
+      .add("--signature", args.signature,
+           "The graph of this signature alone; default: the main graph, and those of all signatures that the "
+           "data "
+           "fits")
+      .type_name("KEY");
 }
 
 void add_recipe_options(Options& options, RecipeArgs& args) {

@@ -11,7 +11,7 @@ namespace octet {
 
 // Flags override the recipe file.
 struct RecipeArgs {
-  std::string file, observer, scheme, io, reader, rounding, raise_to;
+  std::string file, observer, scheme, io, reader, signature, rounding, raise_to;
   std::vector<std::string> keep_float;
   bool per_tensor = false, no_equalize = false, no_spare_channels = false, no_balance = false,
        no_wide = false;

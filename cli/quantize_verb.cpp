@@ -99,16 +99,84 @@ Result<QuantizeResult> quantize_with_data(const QuantizeArgs& args, const DataOp
   return result;
 }
 
+// What a graph with an entry of its own adds to the report.
+void add_entry(const std::string& signature, const QuantizeReport& r, QuantizeSummary& summary) {
+  summary.entries.push_back({signature, r.ops_int8, r.ops_int16, r.ops_float,
+                             r.error ? std::optional(r.error->sqnr_db) : std::nullopt});
+  if (summary.entries.size() == 1) return;
+  QuantizeReport& all = summary.report;
+  all.ops_int8 += r.ops_int8;
+  all.ops_int16 += r.ops_int16;
+  all.ops_float += r.ops_float;
+  all.ops_other += r.ops_other;
+  all.ops_float_in_file += r.ops_float_in_file;
+  all.target_met = all.target_met && r.target_met;
+  all.fallback.insert(all.fallback.end(), r.fallback.begin(), r.fallback.end());
+  all.findings.insert(all.findings.end(), r.findings.begin(), r.findings.end());
+  for (const auto& [rule, n] : r.fusions)
+    all.fusions[rule] += n;
+  all.fusion_text += r.fusion_text;
+  if (!all.error || !r.error) return;
+  all.error->outputs.insert(all.error->outputs.end(), r.error->outputs.begin(), r.error->outputs.end());
+  all.error->layers.insert(all.error->layers.end(), r.error->layers.begin(), r.error->layers.end());
+  if (r.error->worst.sqnr_db < all.error->worst.sqnr_db) all.error->worst = r.error->worst;
+}
+
+// The signatures of other graphs than the main one, each graph once.
+std::vector<Signature> further_entries(const Model& m) {
+  std::vector<Signature> found;
+  for (const Signature& s : m.signatures())
+    if (s.graph != 0 &&
+        std::none_of(found.begin(), found.end(), [&](const Signature& f) { return f.graph == s.graph; }))
+      found.push_back(s);
+  return found;
+}
+
+std::string main_signature(const Model& m) {
+  for (const Signature& s : m.signatures())
+    if (s.graph == 0) return s.key;
+  return {};
+}
+
+// Graphs behind other signatures, on the same data where it fits them; a word where it does not.
+Status quantize_further(const QuantizeArgs& args, const DataOptions& data_options, const Recipe& recipe,
+                        const QuantizerOptions& options, QuantizeResult& result, QuantizeSummary& summary) {
+  for (const Signature& s : further_entries(result.model)) {
+    auto data = OpenData::open(result.model, args.files, data_options, static_cast<size_t>(s.graph));
+    if (!data.ok() || args.max_drop >= 0 || args.files.empty()) {
+      summary.report.findings.push_back(
+          {fmt::format("signature '{}'", s.key),
+           fmt::format("stays as it is: {}; quantize the result with --signature {} and data for it",
+                       args.files.empty()   ? "only --data can be for several signatures"
+                       : args.max_drop >= 0 ? "--max-drop is of one signature"
+                                            : data.status().message(),
+                       s.key)});
+      continue;
+    }
+    Recipe of_entry = recipe;
+    of_entry.signature = s.key;
+    Quantizer quantizer(result.model, of_entry, options);
+    DatasetSource samples = data->samples();
+    OCTET_TRY(quantizer.calibrate(samples));
+    ++summary.passes;
+    OCTET_ASSIGN(QuantizeResult next, quantizer.finish());
+    add_entry(s.key, next.report, summary);
+    result.model = std::move(next.model);
+  }
+  return {};
+}
+
 Result<QuantizeSummary> quantize_model(const QuantizeArgs& args, const DataOptions& data_options,
                                        const Recipe& recipe) {
   const auto start = std::chrono::steady_clock::now();
   OCTET_ASSIGN(const Model source, open_model(args.model));
+  OCTET_ASSIGN(const size_t graph, graph_of(source, recipe.signature));
   std::optional<OpenData> data, held_out;
   if (!args.files.empty()) {
-    OCTET_ASSIGN(data, OpenData::open(source, args.files, data_options));
+    OCTET_ASSIGN(data, OpenData::open(source, args.files, data_options, graph));
   }
   if (!args.held_out.empty()) {
-    OCTET_ASSIGN(held_out, OpenData::open(source, args.held_out, data_options));
+    OCTET_ASSIGN(held_out, OpenData::open(source, args.held_out, data_options, graph));
   }
   // A place that can't be written to is found out now rather than at the end.
   for (const std::string& path : {args.output, args.html, args.save_assignment})
@@ -131,8 +199,11 @@ Result<QuantizeSummary> quantize_model(const QuantizeArgs& args, const DataOptio
   }
   summary.recipe = result->assignment.recipe();
   if (!args.save_assignment.empty()) OCTET_TRY(save_file(args.save_assignment, result->assignment.to_json()));
-  OCTET_ASSIGN(summary.output_bytes, save_model(result->model, args.output));
   summary.report = std::move(result->report);
+  add_entry(recipe.signature.empty() ? main_signature(source) : recipe.signature, summary.report, summary);
+  if (recipe.signature.empty() && args.assignment.empty() && is_integer(recipe.scheme))
+    OCTET_TRY(quantize_further(args, data_options, recipe, options, *result, summary));
+  OCTET_ASSIGN(summary.output_bytes, save_model(result->model, args.output));
   summary.input = args.model, summary.output = args.output;
   summary.input_bytes = source.file_bytes();
   summary.result = std::move(result->model);
@@ -150,6 +221,8 @@ Status check_usage(const QuantizeArgs& args, const Recipe& recipe, Context& cont
   if (!args.assignment.empty() && (!args.files.empty() || !args.stats.empty()))
     return context.misuse(
         "--assignment takes the place of --data and --stats; --held-out takes data to measure on");
+  if (args.max_drop >= 0 && !recipe.signature.empty())
+    return context.misuse("--max-drop is of the main graph, not of a --signature");
   if (args.max_drop >= 0 && args.files.empty())
     return context.misuse("--max-drop needs --data to measure on");
   if (!args.labels.empty() && args.max_drop < 0) return context.misuse("--labels are for --max-drop");
@@ -224,7 +297,8 @@ Action add_quantize(Options& options) {
   add_data_options(options, args->data);
   options.footer(
       "JSON: input_bytes, output_bytes, ops_int8, ops_int16, ops_float, ops_float_in_file, reader, "
-      "fallback[{op, kind, type, reason}], sqnr_db, measured_on{samples, held_out, sqnr_db}, fusions{}, "
+      "graphs[{signature, ops_int8, ops_int16, ops_float, sqnr_db}], fallback[{op, kind, type, reason}], "
+      "sqnr_db, measured_on{samples, held_out, sqnr_db}, fusions{}, "
       "outputs[], layers[], findings[], "
       "data_passes, "
       "seconds");

@@ -54,7 +54,13 @@ std::string data_text(const QuantizeSummary& s) {
 
 Json summary_json(const QuantizeSummary& s, bool explain) {
   const QuantizeReport& r = s.report;
-  Json fallback = Json::array(), findings = Json::array(), fusions = Json::object();
+  Json fallback = Json::array(), findings = Json::array(), fusions = Json::object(), entries = Json::array();
+  for (const QuantizedEntry& e : s.entries)
+    entries.push_back({{"signature", e.signature},
+                       {"ops_int8", e.ops_int8},
+                       {"ops_int16", e.ops_int16},
+                       {"ops_float", e.ops_float},
+                       {"sqnr_db", e.sqnr_db ? Json(*e.sqnr_db) : Json(nullptr)}});
   for (const Fallback& f : r.fallback)
     fallback.push_back({{"op", f.op}, {"kind", f.kind}, {"type", name_of(f.type)}, {"reason", f.reason}});
   for (const Finding& f : r.findings)
@@ -76,6 +82,7 @@ Json summary_json(const QuantizeSummary& s, bool explain) {
               {"fallback", fallback},
               {"sqnr_db", r.error ? Json(r.error->sqnr_db) : Json(nullptr)},
               {"worst", r.error ? worst_json(*r.error) : Json(nullptr)},
+              {"graphs", entries},
               {"fusions", fusions},
               {"calibration_samples", r.calibration_samples},
               {"data_passes", s.passes},
@@ -120,6 +127,11 @@ std::string summary_text(const QuantizeSummary& s, bool explain) {
   std::string text = fmt::format("{} -> {} ({}, {:.1f} s)\n{}\n", s.input, s.output, name_of(s.recipe.scheme),
                                  s.seconds, table.text());
   text += data_text(s);
+  if (s.entries.size() > 1)
+    for (const QuantizedEntry& e : s.entries)
+      text += fmt::format("signature {}: {} ops in int8, {} in int16, {} in float{}\n",
+                          e.signature.empty() ? "(main)" : e.signature, e.ops_int8, e.ops_int16, e.ops_float,
+                          e.sqnr_db ? fmt::format(", {:.2f} dB", *e.sqnr_db) : "");
   if (s.scores && s.scores->top1)
     text += fmt::format("top-1 {:.2f} % -> {:.2f} % on {} samples\n", 100 * *s.scores->against_top1,
                         100 * *s.scores->top1, s.scores->samples);

@@ -10,12 +10,20 @@
 
 namespace octet {
 
+// A graph of the result that has an entry of its own.
+struct QuantizedEntry {
+  std::string signature;  // empty: the main graph, and none names it
+  int ops_int8 = 0, ops_int16 = 0, ops_float = 0;
+  std::optional<double> sqnr_db;
+};
+
 struct QuantizeSummary {
   std::string input, output;  // paths
   int64_t input_bytes = 0, output_bytes = 0;
   Recipe recipe;
   Statistics statistics;
-  QuantizeReport report;
+  QuantizeReport report;  // of all entries together; its figures are those of the first, `worst` is of all
+  std::vector<QuantizedEntry> entries;
   std::optional<Scores> scores;  // with --max-drop, on the held-out samples
   int64_t passes = 0;            // over the data; 0: there was none
   std::optional<Model> result;

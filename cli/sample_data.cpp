@@ -1,5 +1,6 @@
 #include "cli/sample_data.hpp"
 
+#include <fmt/format.h>
 #include <optional>
 
 #include "octet/try.hpp"
@@ -15,10 +16,21 @@ Result<bool> DatasetSource::next(std::vector<ConstTensorView>& sample) {
 }
 
 Result<OpenData> OpenData::open(const Model& model, const std::vector<std::string>& files,
-                                const DataOptions& options) {
-  std::vector<InputSpec> inputs = input_specs(model.inputs());
+                                const DataOptions& options, size_t graph) {
+  const GraphInfo g = model.graph(graph);
+  std::vector<TensorInfo> infos;
+  for (int32_t i : g.inputs)
+    infos.push_back(g.tensors[static_cast<size_t>(i)]);
+  std::vector<InputSpec> inputs = input_specs(infos);
   OCTET_ASSIGN(Dataset data, Dataset::open(files, inputs, options).at(model.path()));
   return OpenData{std::move(inputs), std::move(data)};
+}
+
+Result<size_t> graph_of(const Model& model, const std::string& signature) {
+  if (signature.empty()) return size_t{0};
+  for (const Signature& s : model.signatures())
+    if (s.key == signature) return static_cast<size_t>(s.graph);
+  return Status::invalid(fmt::format("{}: has no signature '{}'", model.path(), signature));
 }
 
 Progress phase_bars() {

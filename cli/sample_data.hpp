@@ -34,13 +34,17 @@ struct OpenData {
   std::vector<InputSpec> inputs;
   Dataset dataset;
 
+  // For a graph of the model, in the order of its inputs.
   static Result<OpenData> open(const Model& model, const std::vector<std::string>& files,
-                               const DataOptions& options);
+                               const DataOptions& options, size_t graph = 0);
   // All of them, or those of one shard of several.
   DatasetSource samples(int64_t shard = 0, int64_t shards = 1) {
     return {dataset, inputs, shard, dataset.size(), shards};
   }
 };
+
+// The graph of a signature; 0, the main one, without. Error when there is none of that name.
+Result<size_t> graph_of(const Model& model, const std::string& signature);
 
 // A bar for every phase of long work.
 Progress phase_bars();

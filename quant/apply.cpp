@@ -4,6 +4,7 @@
 
 #include "graph/verify.hpp"
 #include "octet/try.hpp"
+#include "quant/entry.hpp"
 #include "quant/passes/channel_balance.hpp"
 #include "quant/pipeline.hpp"
 #include "quant/portable.hpp"
@@ -74,7 +75,8 @@ Result<Candidate> candidate_of(const ModelData& source, const AssignmentDocument
 
 Result<std::shared_ptr<const ModelData>> portable_model(const Candidate& c) {
   auto model = std::make_shared<ModelData>(*c.quantized.model);
-  OCTET_TRY(make_portable(*model, c.recipe.reader));
+  OCTET_TRY(make_portable(model->main(), c.recipe.reader));
+  exchange_main(*model, c.prepared.entry);
   if (auto status = validate(*model); !status.ok())
     return Status::internal("the file's form is wrong: " + status.message());
   return std::shared_ptr<const ModelData>(std::move(model));

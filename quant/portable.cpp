@@ -197,13 +197,6 @@ class Converter {
   std::set<std::string> names_;
 };
 
-bool computes_in_float(const Graph& g, const Node& n) {
-  if (n.kind == OpKind::QUANTIZE || n.kind == OpKind::DEQUANTIZE) return false;
-  const auto real = [&](ValueId v) { return v != kNoValue && is_float(g.value(v).dtype); };
-  return std::ranges::any_of(n.outputs, real) ||
-         std::ranges::any_of(n.inputs, [&](ValueId v) { return real(v) && !g.value(v).is_constant(); });
-}
-
 // What accelerators cannot have, in words.
 Status check_int8_alone(const Graph& g) {
   std::vector<std::string> odd;
@@ -232,14 +225,22 @@ Status check_int8_alone(const Graph& g) {
 
 }  // namespace
 
+bool computes_in_float(const Graph& g, const Node& n) {
+  if (n.kind == OpKind::QUANTIZE || n.kind == OpKind::DEQUANTIZE) return false;
+  const auto real = [&](ValueId v) { return v != kNoValue && is_float(g.value(v).dtype); };
+  return std::ranges::any_of(n.outputs, real) ||
+         std::ranges::any_of(n.inputs, [&](ValueId v) { return real(v) && !g.value(v).is_constant(); });
+}
+
+Status make_portable(Graph& g, Reader reader) {
+  if (reader == Reader::int8_only) return check_int8_alone(g);
+  if (reader != Reader::octet) Converter(g, reader).run();
+  return {};
+}
+
 Status make_portable(ModelData& m, Reader reader) {
-  if (reader == Reader::octet) return {};
-  for (Graph& g : m.graphs) {
-    if (reader == Reader::int8_only)
-      OCTET_TRY(check_int8_alone(g));
-    else
-      Converter(g, reader).run();
-  }
+  for (Graph& g : m.graphs)
+    OCTET_TRY(make_portable(g, reader));
   return {};
 }
 

@@ -13,6 +13,7 @@ namespace octet {
 // constants stay integers behind a DEQUANTIZE. graph/integer_rules.cpp is the reverse, so that Octet computes
 // the same integers from either form. Error for Reader::int8_only: names the operators that it cannot have.
 Status make_portable(ModelData& m, Reader reader);
+Status make_portable(Graph& g, Reader reader);
 
 // The reverse: the integer operators that a file says in float, as such. A graph without any stays as it is.
 Result<ModelData> integer_form(const ModelData& file);
@@ -20,6 +21,9 @@ Result<ModelData> integer_form(const ModelData& file);
 // The reader that a file was made portable for: the least demanding one for which make_portable() has nothing
 // to do.
 Result<Reader> reader_behind(const ModelData& file);
+
+// Whether an operator computes in float; QUANTIZE and DEQUANTIZE do not count.
+bool computes_in_float(const Graph& g, const Node& n);
 
 // The operators of a file that compute in float; QUANTIZE and DEQUANTIZE do not count.
 int count_float_operators(const ModelData& m);

@@ -7,6 +7,7 @@
 #include "graph/rewriter.hpp"
 #include "kernels/op_spec.hpp"
 #include "octet/try.hpp"
+#include "quant/entry.hpp"
 #include "quant/passes/equalize.hpp"
 #include "quant/passes/round_once.hpp"
 #include "quant/passes/spare_channels.hpp"
@@ -119,9 +120,12 @@ Result<PreparedModel> prepare(const ModelData& source, const Recipe& recipe) {
   OCTET_TRY(recipe.check().at("the recipe"));
   for (const Graph& g : source.graphs)
     OCTET_TRY(check_required(g));
-  OCTET_TRY(refuse_quantized(source.main()));
+  OCTET_ASSIGN(const int32_t entry, entry_of(source, recipe.signature));
   auto model = std::make_shared<ModelData>(source);
+  exchange_main(*model, entry);
+  OCTET_TRY(refuse_quantized(model->main()));
   PreparedModel prepared;
+  prepared.entry = entry;
   make_shapes_true(model->main(), prepared.findings);
   FusionReport report;
   NodeMarks int16_activations;

@@ -201,7 +201,8 @@ Status describe(const Candidate& c, const ModelData& file, QuantizeReport& repor
   report.fusion_text = c.prepared.fusion_text;
   report.input_bytes = c.prepared.input_bytes;
   OCTET_ASSIGN(report.output_bytes, file_bytes_of(file));
-  report.ops_float_in_file = count_float_operators(file);
+  report.ops_float_in_file =
+      report.ops_float + count_float_operators(file) - count_float_operators(*c.quantized.model);
   for (const std::string& kind : unknown_operators(file, c.recipe.reader))
     report.findings.push_back({kind, fmt::format("{} has no such operator", name_of(c.recipe.reader))});
   return {};
@@ -236,6 +237,29 @@ Status expect(const PreparedModel& measured_from, const ModelData& measured, con
       expected_sqnr({*std::move(of_result), *std::move(on_working), *std::move(on_held_out), *grid});
   if (expected.deviation_db > kWellDeterminedDb) report.error->sqnr_db = expected.db;
   return {};
+}
+
+// Branches, bodies of loops and whatever else an operator calls is not quantized: it is said, operator by
+// operator.
+void add_called_graphs(const ModelData& m, QuantizeReport& report) {
+  for (size_t i = 1; i < m.graphs.size(); ++i) {
+    const bool entered = std::ranges::any_of(
+        m.signatures, [&](const Signature& s) { return s.graph == static_cast<int32_t>(i); });
+    if (entered) continue;
+    const Graph& g = m.graphs[i];
+    const int before = report.ops_float;
+    for (size_t n = 0; n < g.nodes.size(); ++n)
+      if (computes_in_float(g, g.nodes[n])) {
+        ++report.ops_float;
+        ++report.ops_float_in_file;
+        report.fallback.push_back({node_name(g, static_cast<NodeId>(n)), kind_name(g.nodes[n]),
+                                   DType::float32, "stands in a graph that an operator calls"});
+      }
+    if (report.ops_float > before)
+      report.findings.push_back(
+          {g.name.empty() ? fmt::format("graph {}", i) : g.name,
+           fmt::format("{} operators of this called graph stay in float", report.ops_float - before)});
+  }
 }
 
 // Whether all samples that were kept are one and the same.
@@ -333,6 +357,7 @@ Result<QuantizedData> quantize(const ModelData& source, const StatisticsStore& s
     OCTET_TRY(expect(measured_from, *result.measured, best.candidate, statistics, step, report));
   OCTET_ASSIGN(result.model, portable_model(best.candidate));
   OCTET_TRY(describe(best.candidate, *result.model, report));
+  if (recipe.signature.empty()) add_called_graphs(*result.model, report);
   add_target_findings(recipe, options, report);
   OCTET_TRY(add_warnings(recipe, every, report));
   OCTET_ASSIGN(result.assignment, document_of(best.candidate));

@@ -176,6 +176,11 @@ constexpr std::array kKeys = {
           OCTET_ASSIGN(recipe.reader, reader_of(name));
           return {};
         }},
+    Key{"signature",
+        [](const nlohmann::json& value, Recipe& recipe) -> Status {
+          OCTET_ASSIGN(recipe.signature, read_string(value));
+          return {};
+        }},
     Key{"per_channel", [](const nlohmann::json& v, Recipe& r) { return read_bool(v, r.per_channel); }},
     Key{"weight_bits",
         [](const nlohmann::json& value, Recipe& recipe) -> Status {
@@ -293,6 +298,7 @@ std::string Recipe::to_json() const {
       {"block", block},
       {"io", name_of(io)},
       {"reader", name_of(reader)},
+      {"signature", signature},
       {"keep_float", keep_float},
       {"equalize", equalize},
       {"spare_channels", spare_channels},

@@ -98,6 +98,8 @@ struct Recipe {
   int32_t block = 0;        // > 0: one scale for so many neighbouring inputs of an output, for 4-bit weights
   Io io = Io::keep;
   Reader reader = Reader::tflite;
+  // The graph to quantize: that of a signature; empty: the main one. The others stay what they are.
+  std::string signature = {};
   // Operators to leave in float: globs (* and ?) on the operator's name or kind; several names of fused
   // operators match if one does.
   std::vector<std::string> keep_float;

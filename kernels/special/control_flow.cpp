@@ -12,7 +12,7 @@ Result<InferredShapes> infer_nothing(const NodeDesc&) {
   return InferredShapes{};
 }
 
-constexpr std::string_view kWhy = "control flow: the graphs it calls are quantized on their own";
+constexpr std::string_view kWhy = "control flow, which the executor does itself";
 
 }  // namespace
 

@@ -48,7 +48,8 @@ TEST_CASE("mistakes in a recipe are named") {
       {"", "is not valid JSON"},
       {"[1]", "a recipe is a JSON object"},
       {R"({"schem": "int8"})",
-       "unknown key 'schem'; there are scheme, observer, io, reader, per_channel, weight_bits, block, "
+       "unknown key 'schem'; there are scheme, observer, io, reader, signature, per_channel, weight_bits, "
+       "block, "
        "equalize, "
        "spare_channels, balance, wide, rounding, bias_correction, keep_float, operators, min_sqnr_db, "
        "raise_to"},
