@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 
 #include "kernels/quant_math.hpp"
 #include "kernels/recurrent/lstm.hpp"
@@ -24,11 +25,29 @@ constexpr double kNormBias = 1024.0;  // a layer-norm bias is in steps of its we
 int16_t to_int16(double v) {
   return saturate<int16_t>(round_even(v));
 }
-int16_t sigmoid(int16_t z) {
-  return to_int16(kUnitOne / (1.0 + std::exp(-static_cast<double>(z) / kGateOne)));
+
+// A function of 16 bits, for every argument.
+class Int16Table {
+ public:
+  template <class F>
+  explicit Int16Table(F f) : values_(65536) {
+    for (int q = INT16_MIN; q <= INT16_MAX; ++q)
+      values_[static_cast<size_t>(q - INT16_MIN)] = to_int16(f(static_cast<double>(q)));
+  }
+  int16_t operator()(int16_t q) const { return values_[static_cast<size_t>(q - INT16_MIN)]; }
+
+ private:
+  std::vector<int16_t> values_;
+};
+
+// Of gates, which all models have in the same steps.
+const Int16Table& sigmoid_table() {
+  static const Int16Table table([](double z) { return kUnitOne / (1.0 + std::exp(-z / kGateOne)); });
+  return table;
 }
-int16_t tangent(double real) {
-  return to_int16(kUnitOne * std::tanh(real));
+const Int16Table& tangent_table() {
+  static const Int16Table table([](double z) { return kUnitOne * std::tanh(z / kGateOne); });
+  return table;
 }
 
 // Integer weights with all that can be known before the data: rows of W, and bias - zero_point * sum(row).
@@ -39,11 +58,10 @@ struct LstmIntegerProduct {
   std::vector<double> scale;    // per row: accumulator step in steps of the result
 
   template <class T>
-  double operator()(const RunArgs& args, int64_t row, const T* x) const {
-    const int8_t* w = static_cast<const int8_t*>(args.in[static_cast<size_t>(input)]) + row * columns;
-    return static_cast<double>(dot_integer(w, x, columns) + offset[static_cast<size_t>(row)]) *
-           scale[static_cast<size_t>(row)];
+  void sums(const RunArgs& args, const T* x, size_t begin, size_t end, int64_t* out) const {
+    dot_rows(static_cast<const int8_t*>(args.in[static_cast<size_t>(input)]), x, columns, begin, end, out);
   }
+  double real(size_t row, int64_t sum) const { return static_cast<double>(sum + offset[row]) * scale[row]; }
 };
 
 template <class T>
@@ -96,6 +114,9 @@ class IntegerPass {
                                         static_cast<double>(output_.scale)));
     }
     z_.resize(static_cast<size_t>(4 * p_.m));
+    from_input_.resize(static_cast<size_t>(std::max(p_.m, p_.k)));
+    from_hidden_.resize(static_cast<size_t>(p_.m));
+    cell_tangent_.emplace([scale = cell_scale_](double c) { return kUnitOne * std::tanh(c * scale); });
     hid_.resize(static_cast<size_t>(p_.m));
     return {};
   }
@@ -148,12 +169,15 @@ class IntegerPass {
 
   void products(const RunArgs& args, const T* x, const T* h) {
     auto rows = [&](size_t begin, size_t end) {
-      for (auto j = static_cast<int64_t>(begin); j < static_cast<int64_t>(end); ++j)
-        for (size_t g = 0; g < 4; ++g)
-          if (gate_exists(g)) {
-            const int16_t from_input = to_int16(w_[g](args, j, x));
-            z(g)[j] = saturate<int16_t>(static_cast<double>(from_input) + round_even(r_[g](args, j, h)));
-          }
+      for (size_t g = 0; g < 4; ++g) {
+        if (!gate_exists(g)) continue;
+        w_[g].sums(args, x, begin, end, from_input_.data());
+        r_[g].sums(args, h, begin, end, from_hidden_.data());
+        int16_t* gate = z(g);
+        for (size_t j = begin; j < end; ++j)
+          gate[j] = saturate<int16_t>(static_cast<double>(to_int16(w_[g].real(j, from_input_[j]))) +
+                                      round_even(r_[g].real(j, from_hidden_[j])));
+      }
     };
     args.pool.for_range(static_cast<size_t>(p_.m), grain_of_rows(p_.n + p_.k), rows);
   }
@@ -198,10 +222,11 @@ class IntegerPass {
     products(args, x, h);
     for (size_t g : {kInputGate, kForgetGate, kCellGate})
       if (gate_exists(g)) finish(args, g, c);
+    const Int16Table &sigmoid = sigmoid_table(), &tangent = tangent_table(), &cell_tangent = *cell_tangent_;
     for (int64_t j = 0; j < p_.m; ++j) {
       const int16_t f = sigmoid(z(kForgetGate)[j]);
       const int32_t i = p_.has_input_gate() ? sigmoid(z(kInputGate)[j]) : 32767 - f;
-      const int16_t g = tangent(static_cast<double>(z(kCellGate)[j]) / kGateOne);
+      const int16_t g = tangent(z(kCellGate)[j]);
       const double kept = round_even(static_cast<double>(int32_t{f} * int32_t{c[j]}) / kUnitOne);
       const int16_t fresh =
           to_int16(static_cast<double>(i * int32_t{g}) / (kUnitOne * kUnitOne * cell_scale_));
@@ -213,7 +238,7 @@ class IntegerPass {
     }
     finish(args, kOutputGate, c);
     for (int64_t j = 0; j < p_.m; ++j) {
-      const int32_t o = sigmoid(z(kOutputGate)[j]), a = tangent(static_cast<double>(c[j]) * cell_scale_);
+      const int32_t o = sigmoid(z(kOutputGate)[j]), a = cell_tangent(c[j]);
       const double q =
           round_even(static_cast<double>(o * a) / (kUnitOne * kUnitOne * static_cast<double>(hidden_.scale)));
       hid_[static_cast<size_t>(j)] = saturate<T>(q + static_cast<double>(hidden_.zero_point));
@@ -221,8 +246,9 @@ class IntegerPass {
     if (p_.projection < 0) {
       std::copy(hid_.begin(), hid_.end(), h);
     } else {
+      projection_.sums(args, hid_.data(), 0, static_cast<size_t>(p_.k), from_input_.data());
       for (int64_t j = 0; j < p_.k; ++j) {
-        double q = round_even(projection_(args, j, hid_.data()));
+        double q = round_even(projection_.real(static_cast<size_t>(j), from_input_[static_cast<size_t>(j)]));
         const double clip =
             round_even(static_cast<double>(p_.projection_clip) / static_cast<double>(output_.scale));
         if (p_.projection_clip > 0) q = std::clamp(q, -clip, clip);
@@ -239,6 +265,8 @@ class IntegerPass {
   Affine output_, hidden_;
   double cell_scale_ = 0;
   std::vector<int16_t> z_;
+  std::vector<int64_t> from_input_, from_hidden_;
+  std::optional<Int16Table> cell_tangent_;
   std::vector<T> hid_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/op_spec.hpp"
+#include "kernels/vector_loop.hpp"
 
 namespace octet {
 
@@ -73,7 +74,7 @@ inline Result<Rows> rows_of(const NodeDesc& n, int input, int64_t columns) {
 }
 
 // Sums of int8 products. Of int8 data in int32, which holds 2^17 of them, so block by block.
-inline int64_t dot_integer(const int8_t* w, const int8_t* x, int64_t n) {
+OCTET_INLINE inline int64_t dot_integer(const int8_t* w, const int8_t* x, int64_t n) {
   constexpr int64_t kBlock = int64_t{1} << 16;
   int64_t total = 0;
   for (int64_t begin = 0; begin < n; begin += kBlock) {
@@ -85,11 +86,19 @@ inline int64_t dot_integer(const int8_t* w, const int8_t* x, int64_t n) {
   }
   return total;
 }
-inline int64_t dot_integer(const int8_t* w, const int16_t* x, int64_t n) {
+OCTET_INLINE inline int64_t dot_integer(const int8_t* w, const int16_t* x, int64_t n) {
   int64_t sum = 0;
   for (int64_t i = 0; i < n; ++i)
     sum += int32_t{w[i]} * int32_t{x[i]};
   return sum;
+}
+
+// sums[r] for the rows r in [begin, end) of weights with so many columns.
+template <class T>
+void dot_rows(const int8_t* w, const T* x, int64_t columns, size_t begin, size_t end, int64_t* sums) {
+  element_loop(begin, end, [=](size_t r) OCTET_INLINE {
+    sums[r] = dot_integer(w + static_cast<int64_t>(r) * columns, x, columns);
+  });
 }
 
 // Rows worth a thread of their own: a step of a small cell stays on one.

@@ -105,8 +105,7 @@ class Assigner {
       if (recipe_.io != Io::keep || recipe_.reader == Reader::int8_only)
         report(g_.value(output.output).name,
                "joins parts of very different ranges; as integers they share one scale, and the small parts "
-               "keep "
-               "few bits or none (float outputs keep them apart)");
+               "keep few bits or none (float outputs keep them apart)");
       else
         for (NodeId n : output.operators)
           joined_[static_cast<size_t>(n)] = 1;
