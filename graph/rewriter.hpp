@@ -29,9 +29,9 @@ struct FusionReport {
 // Marks stay with their nodes.
 Result<FusionReport> fuse(Graph& g, NodeMarks* marks = nullptr);
 
-// What a file means, in operators that say so: integer operators that it has in float (integer_rules.cpp), and
-// conversions where it declares other scales than an operator's rule (scale_rules.cpp). A graph without any stays
-// as it is, with its ids.
+// What a file means, in operators that say so: integer operators that it has in float (integer_rules.cpp),
+// and conversions where it declares other scales than an operator's rule (scale_rules.cpp). A graph without
+// any stays as it is, with its ids.
 Result<FusionReport> as_declared(Graph& g);
 
 // Before execution, after shapes are known: also what no file can say (explicit padding inside operators).

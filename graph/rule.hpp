@@ -121,7 +121,8 @@ std::span<const Rule> branch_rules();   // the same through a CONCATENATION
 std::span<const Rule> padding_rules();  // PAD that is SAME padding
 std::span<const Rule> layout_rules();   // element-wise operators past TRANSPOSE and RESHAPE
 std::span<const Rule> lower_rules();    // for execution only: what no file format can say
-std::span<const Rule> scale_rules();    // for execution only: declared scales that differ from the operators' rules
+std::span<const Rule>
+scale_rules();  // for execution only: declared scales that differ from the operators' rules
 std::span<const Rule> integer_rules();  // for execution only: integer operators that a file says in float
 
 }  // namespace octet

@@ -17,7 +17,7 @@ namespace octet {
 struct PreparedModel {
   bool equalized = false;   // weights were rescaled between layers
   int64_t input_bytes = 0;  // of the source model's file
-  int32_t entry = 0;        // the graph of the source that is the main one of `model`, and the other way round
+  int32_t entry = 0;  // the graph of the source that is the main one of `model`, and the other way round
   std::shared_ptr<const ModelData> model;
   NodeMarks int16_activations;  // operators of its main graph that 8 bits are too coarse for
   // What results are measured against, where `model` computes the same on some data only; null: `model`.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <optional>
+#include <type_traits>
 
 #include "kernels/linear/loops.hpp"
 #include "kernels/packed.hpp"
@@ -46,10 +47,27 @@ OCTET_INLINE inline int16_t rescale(double sum, double scale, double lo, double 
 // No sum of fewer products leaves 32 bits: 2^15 * 2^7 each. Even.
 constexpr int64_t kSafeDepth = 510;
 
-// Windows become rows, kPanelRows at a time, weights panels of kLanes columns.
-class GemmInt16 final : public Kernel {
+// (Q7) Of a sum that may leave 32 bits, as the reference limits it.
+template <class T>
+OCTET_INLINE inline T requantize_sum(double sum, float scale, float lo, float hi, double zero) {
+  double s = sum < -2147483648.0 ? -2147483648.0 : sum;
+  s = s > 2147483647.0 ? 2147483647.0 : s;
+  float v = static_cast<float>(s) * scale;
+  v = v < lo ? lo : v;
+  v = v > hi ? hi : v;
+  return static_cast<T>(round_double(static_cast<double>(v)) + zero);
+}
+
+// The greatest magnitude of an activation with its zero point taken off.
+template <class T>
+constexpr int64_t kGreatest = sizeof(T) == 1 ? 255 : 32768;
+
+// Windows become rows, kPanelRows at a time, weights panels of kLanes columns. Of activations of 8 bits, both
+// sides are widened, with their zero points taken off: what weights with zero points of their own need.
+template <class T>
+class WidenedGemm final : public Kernel {
  public:
-  GemmInt16(const NodeDesc& n, const Convolution& c, int tasks)
+  WidenedGemm(const NodeDesc& n, const Convolution& c, int tasks)
       : g_(c.g),
         slots_(c.slots),
         rescale_(n, c),
@@ -57,13 +75,17 @@ class GemmInt16 final : public Kernel {
         rows_(c.g.batch * c.g.pixels_out()),
         row_panels_(panels_of(rows_, kPanelRows)),
         column_panels_(panels_of(c.g.out_channels, kLanes)),
-        in_place_(!c.g.transposed && c.g.taps() == 1 && !c.g.has_padding() &&
+        x_zero_(c.num.x_zero),
+        y_zero_(c.num.y_zero),
+        in_place_(sizeof(T) == 2 && !c.g.transposed && c.g.taps() == 1 && !c.g.has_padding() &&
                   c.g.stride == Extents{1, 1, 1}) {
-    const auto* w = n.in[c.slots.w].as<int8_t>().data();
+    const auto* w = static_cast<const Weight*>(n.in[c.slots.w].data);
+    w_zero_ = c.num.w_zero;
+    w_zero_.resize(static_cast<size_t>(g_.out_channels), w_zero_.empty() ? 0 : w_zero_[0]);
     const auto bytes = static_cast<size_t>(column_panels_ * kLanes * depth_) * sizeof(int16_t);
     weights_ = octet::pack(n, 0, bytes, [&](std::byte* to) { pack(w, reinterpret_cast<int16_t*>(to)); });
     // With the weights that are there, longer sums may be safe as well.
-    chunk_ = longest_sum(w) <= INT32_MAX / 32768 ? depth_ : std::min(depth_, kSafeDepth);
+    chunk_ = longest_sum(w) <= INT32_MAX / kGreatest<T> ? depth_ : std::min(depth_, kSafeDepth);
     // Few rows (a fully connected layer): tasks share them and part the columns.
     row_tasks_ = std::min<int64_t>(row_panels_, tasks);
     column_tasks_ = std::min<int64_t>(column_panels_, (tasks + row_tasks_ - 1) / row_tasks_);
@@ -74,8 +96,8 @@ class GemmInt16 final : public Kernel {
                : static_cast<size_t>(row_tasks_ * column_tasks_ * depth_ * kPanelRows) * sizeof(int16_t);
   }
   Status run(const RunArgs& args) override {
-    const auto* x = static_cast<const int16_t*>(args.in[slots_.x]);
-    auto* y = static_cast<int16_t*>(args.out[0]);
+    const auto* x = static_cast<const T*>(args.in[slots_.x]);
+    auto* y = static_cast<T*>(args.out[0]);
     args.pool.for_range(static_cast<size_t>(row_tasks_ * column_tasks_), 1, [&](size_t begin, size_t end) {
       for (auto t = static_cast<int64_t>(begin); t < static_cast<int64_t>(end); ++t) {
         int16_t* gathered = static_cast<int16_t*>(args.workspace) + t * depth_ * kPanelRows;
@@ -93,28 +115,31 @@ class GemmInt16 final : public Kernel {
   }
 
  private:
+  using Weight = std::conditional_t<std::is_same_v<T, uint8_t>, uint8_t, int8_t>;
   static int64_t part(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
 
   // Calls f(output channel, position in its sum, weight) for all weights.
   template <class F>
-  void each_weight(const int8_t* w, const F& f) const {
+  void each_weight(const Weight* w, const F& f) const {
     for (int64_t o = 0; o < g_.out_channels; ++o) {
       int64_t k = 0;
       for (int64_t t = 0; t < g_.taps(); ++t)
         for (int64_t i = 0; i < g_.in_channels; ++i, ++k)
-          f(o, k, w[o * g_.w_out + t * g_.w_tap + i * g_.w_in]);
+          f(o, k,
+            static_cast<int16_t>(w[o * g_.w_out + t * g_.w_tap + i * g_.w_in] -
+                                 w_zero_[static_cast<size_t>(o)]));
     }
   }
-  void pack(const int8_t* w, int16_t* packed) const {
+  void pack(const Weight* w, int16_t* packed) const {
     std::fill_n(packed, column_panels_ * kLanes * depth_, int16_t{0});
     const int64_t together = linear_loops().panels.together;
-    each_weight(w, [&](int64_t o, int64_t k, int8_t v) {
+    each_weight(w, [&](int64_t o, int64_t k, int16_t v) {
       packed[o / kLanes * kLanes * depth_ + packed_index(k, o % kLanes, kLanes, together)] = v;
     });
   }
-  int64_t longest_sum(const int8_t* w) const {
+  int64_t longest_sum(const Weight* w) const {
     int64_t longest = 0, sum = 0;
-    each_weight(w, [&](int64_t, int64_t k, int8_t v) {
+    each_weight(w, [&](int64_t, int64_t k, int16_t v) {
       sum = (k == 0 ? 0 : sum) + std::abs(v);
       longest = std::max(longest, sum);
     });
@@ -123,21 +148,23 @@ class GemmInt16 final : public Kernel {
 
   // The rows of the windows from `first` on, in `to` where they must be gathered. Beyond the last window the
   // first one's row stands in; its result is not used.
-  void gather(const int16_t* x, int64_t first, int16_t* to, const int16_t** rows) const {
+  void gather(const T* x, int64_t first, int16_t* to, const int16_t** rows) const {
     for (int64_t i = 0; i < kPanelRows; ++i) {
       const int64_t window = first + i;
       if (window >= rows_) {
         rows[i] = rows[0];
       } else if (in_place_) {
-        rows[i] = x + window * g_.in_channels;
+        if constexpr (sizeof(T) == 2) rows[i] = x + window * g_.in_channels;
       } else {
         rows[i] = to + i * depth_;
         gather_row(x, window, to + i * depth_);
+        std::fill(to + i * depth_ + g_.terms(), to + (i + 1) * depth_, int16_t{0});
       }
     }
   }
 
-  void gather_row(const int16_t* x, int64_t window, int16_t* to) const {
+  // What lies outside of the input is real 0.
+  void gather_row(const T* x, int64_t window, int16_t* to) const {
     const int64_t ow = window % g_.out[2], oh = window / g_.out[2] % g_.out[1];
     const int64_t od = window / g_.out[2] / g_.out[1] % g_.out[0], b = window / g_.pixels_out();
     const int64_t left = ow * g_.stride[2] - g_.pad_before[2];
@@ -147,7 +174,7 @@ class GemmInt16 final : public Kernel {
                           int64_t taps) {
       const int64_t run = taps * g_.in_channels;
       if (d && h && w)
-        std::copy_n(x + (((b * g_.in[0] + *d) * g_.in[1] + *h) * g_.in[2] + *w) * g_.in_channels, run, to);
+        widen(x + (((b * g_.in[0] + *d) * g_.in[1] + *h) * g_.in[2] + *w) * g_.in_channels, run, to);
       else
         std::fill_n(to, run, int16_t{0});
       to += run;
@@ -164,17 +191,26 @@ class GemmInt16 final : public Kernel {
       }
   }
 
-  void tile(const int16_t* const* rows, int64_t j, int64_t first, int16_t* y) const {
+  void widen(const T* from, int64_t count, int16_t* to) const {
+    if constexpr (sizeof(T) == 2)
+      std::copy_n(from, count, to);
+    else
+      element_loop(0, static_cast<size_t>(count), [from, to, zero = x_zero_](size_t i) OCTET_INLINE {
+        to[i] = static_cast<int16_t>(from[i] - zero);
+      });
+  }
+
+  void tile(const int16_t* const* rows, int64_t j, int64_t first, T* y) const {
     alignas(64) int32_t acc[kPanelRows * kLanes];
     alignas(64) double sum[kPanelRows * kLanes];
-    alignas(64) int16_t out[kPanelRows * kLanes];
+    alignas(64) T out[kPanelRows * kLanes];
     const int16_t* right = reinterpret_cast<const int16_t*>(weights_.get()) + j * kLanes * depth_;
     const double* bias = rescale_.bias.data() + j * kLanes;
     const double* scale = rescale_.scale.data() + j * kLanes;
     const double lo = rescale_.lo, hi = rescale_.hi;
     const int32_t* products = acc;
     double* sums = sum;
-    int16_t* to = out;
+    T* to = out;
     const bool exact = chunk_ == depth_;
     for (int64_t k = 0; k < depth_; k += chunk_) {
       const int16_t* at[kPanelRows];
@@ -186,7 +222,17 @@ class GemmInt16 final : public Kernel {
           sums[e] = (k == 0 ? 0.0 : sums[e]) + static_cast<double>(products[e]);
         });
     }
-    if (exact)
+    if constexpr (sizeof(T) == 1) {
+      const auto low = static_cast<float>(lo - y_zero_), high = static_cast<float>(hi - y_zero_);
+      const double zero = y_zero_;
+      if (exact)
+        element_loop(0, kPanelRows * kLanes,
+                     [=](size_t e) OCTET_INLINE { sums[e] = static_cast<double>(products[e]); });
+      row_loop(kPanelRows, kLanes, [=](size_t r, size_t i) OCTET_INLINE {
+        to[r * kLanes + i] =
+            requantize_sum<T>(sums[r * kLanes + i] + bias[i], static_cast<float>(scale[i]), low, high, zero);
+      });
+    } else if (exact)
       row_loop(kPanelRows, kLanes, [=](size_t r, size_t i) OCTET_INLINE {
         to[r * kLanes + i] =
             rescale(static_cast<double>(products[r * kLanes + i]) + bias[i], scale[i], lo, hi);
@@ -198,15 +244,17 @@ class GemmInt16 final : public Kernel {
     const int64_t have = std::min(kPanelRows, rows_ - first);
     const auto width = static_cast<size_t>(std::min(kLanes, g_.out_channels - j * kLanes));
     for (int64_t i = 0; i < have; ++i)
-      std::memcpy(y + (first + i) * g_.out_channels + j * kLanes, out + i * kLanes, width * sizeof(int16_t));
+      std::memcpy(y + (first + i) * g_.out_channels + j * kLanes, out + i * kLanes, width * sizeof(T));
   }
 
   Geometry g_;
   Slots slots_;
   Rescale rescale_;
   int64_t depth_, rows_, row_panels_, column_panels_, row_tasks_ = 1, column_tasks_ = 1, chunk_ = 0;
-  bool in_place_;        // the windows lie in the input as rows
-  PackedBytes weights_;  // panels of int16
+  int32_t x_zero_, y_zero_;
+  std::vector<int32_t> w_zero_;  // per output channel
+  bool in_place_;                // the windows lie in the input as rows
+  PackedBytes weights_;          // panels of int16
 };
 
 // One weight per channel and tap. Neighbouring pixels of a row are computed together when channels are few,
@@ -357,15 +405,23 @@ class DepthwiseInt16 final : public Kernel {
 
 KernelResult convolution_int16(const NodeDesc& n, const Convolution& c, ThreadPool& pool) {
   const Numerics& num = c.num;
-  if (num.form != Form::int16) return Status::declined("only int16");
+  const bool bytes = num.form == Form::int8 || num.form == Form::uint8;
+  if (num.form != Form::int16 && !bytes) return Status::declined("only integer activations");
   if (!n.in[c.slots.w].is_known() || num.int4_weights)
     return Status::declined("the weights are not constant bytes");
   if (num.has_bias && !n.in[c.slots.bias].is_known()) return Status::declined("the bias is not constant");
-  if (num.x_zero != 0 || num.y_zero != 0 || !num.weights_are_symmetric())
+  if (!bytes && (num.x_zero != 0 || num.y_zero != 0 || !num.weights_are_symmetric()))
     return Status::declined("a zero point that is not 0");
+  if (bytes && (c.g.groups != 1 || !num.is_clamp() || num.bounds.lo > num.bounds.hi))
+    return Status::declined("8-bit activations in groups, or with an activation that is not a clamp");
   if (c.g.empty() || c.g.pixels_in() == 0) return Status::declined("nothing to compute");
   if (c.g.groups == 1) {
-    return std::unique_ptr<Kernel>(std::make_unique<GemmInt16>(n, c, 4 * pool.threads()));
+    const int tasks = 4 * pool.threads();
+    if (num.form == Form::int8)
+      return std::unique_ptr<Kernel>(std::make_unique<WidenedGemm<int8_t>>(n, c, tasks));
+    if (num.form == Form::uint8)
+      return std::unique_ptr<Kernel>(std::make_unique<WidenedGemm<uint8_t>>(n, c, tasks));
+    return std::unique_ptr<Kernel>(std::make_unique<WidenedGemm<int16_t>>(n, c, tasks));
   }
   if (c.g.groups != c.g.in_channels || c.g.groups != c.g.out_channels)
     return Status::declined("groups of several channels");

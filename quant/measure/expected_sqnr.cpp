@@ -22,8 +22,8 @@ constexpr size_t kSpread = 8;
 constexpr int64_t kMostClasses = 4096;
 // How far, in dB, scores of other samples may mislead: what measured factors are weighed against.
 constexpr double kPriorOwnDb = 1.4, kPriorOptimismDb = 1;
-// What a model made with N samples is worse on others than their own errors tell, in dB: so much divided by N,
-// for at least so many. Erring on the safe side costs less than a promise that is not kept.
+// What a model made with N samples is worse on others than their own errors tell, in dB: so much divided by
+// N, for at least so many. Erring on the safe side costs less than a promise that is not kept.
 constexpr double kFewSamplesDb = 45;
 constexpr size_t kFewestSamples = 15;
 
