@@ -25,6 +25,14 @@ void make_odd(TensorDesc& t) {
 bool make_input_odd(Prepared& p, const QuantRule& rule, size_t i) {
   if (p.in[i].absent || p.in[i].is_variable || p.in[i].quant.empty()) return false;
   const Kind kind = rule.input(i).kind;
+  if (kind == Kind::bias) {  // not input times weights
+    std::vector<Affine> params(p.in[i].quant.params().begin(), p.in[i].quant.params().end());
+    for (Affine& a : params)
+      a.scale *= 0.5f;
+    p.in[i].quant = p.in[i].quant.is_per_channel() ? Quantization::per_channel(0, params)
+                                                   : Quantization::per_tensor(params[0]);
+    return true;
+  }
   if (kind != Kind::same_as_output && kind != Kind::same_as_input) return false;
   make_odd(p.in[i]);
   return true;
@@ -36,12 +44,26 @@ bool make_output_odd(Prepared& p, const QuantRule& rule, size_t i) {
   return true;
 }
 
+// The same as to_real(), with the scale of each channel.
+std::vector<double> reals_of(const TensorDesc& t, const std::vector<std::byte>& bytes) {
+  if (!t.quant.is_per_channel()) return to_real(t, bytes);
+  std::vector<double> v = to_raw(t, bytes);
+  const int axis = *t.quant.axis();
+  const auto extent = static_cast<size_t>(t.shape[axis]);
+  const auto inner = static_cast<size_t>(t.shape.elements(axis + 1, t.shape.rank()));
+  for (size_t i = 0; i < v.size(); ++i) {
+    const Affine& a = t.quant.at(i / inner % extent);
+    v[i] = static_cast<double>(a.scale) * (v[i] - static_cast<double>(a.zero_point));
+  }
+  return v;
+}
+
 // The real outputs that the integers of the inputs stand for.
 Values real_outputs(const OpCase& c, const Prepared& p) {
   OpCase real = c;
   for (size_t i = 0; i < p.in.size(); ++i)
     if (!p.in[i].absent && p.in[i].quant) {
-      real.inputs[i].values = to_real(p.in[i], p.bytes[i]);
+      real.inputs[i].values = reals_of(p.in[i], p.bytes[i]);
       for (double& x : real.inputs[i].values)
         x = static_cast<double>(static_cast<float>(x));
     }
