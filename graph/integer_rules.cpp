@@ -7,6 +7,7 @@
 #include "graph/rule.hpp"
 #include "graph/steps.hpp"
 #include "graph/verify.hpp"
+#include "kernels/dispatch.hpp"
 #include "kernels/node_runner.hpp"
 #include "octet/try.hpp"
 
@@ -15,10 +16,6 @@ namespace {
 
 using enum OpKind;
 using RuleKind = TensorRule::Kind;
-
-bool is_activation_type(DType t) {
-  return t == DType::int8 || t == DType::uint8 || t == DType::int16;
-}
 
 // What a float value was before a DEQUANTIZE; kNoValue when none made it.
 ValueId integer_behind(const Site& s, ValueId v) {
@@ -33,7 +30,7 @@ ValueId integer_behind(const Site& s, ValueId v) {
 bool is_requantization(const Site& s) {
   const Value& x = s.value(s.producer().inputs[0]);
   const Value& y = s.output();
-  return !x.is_constant() && is_activation_type(x.dtype) && is_activation_type(y.dtype) && x.quant &&
+  return !x.is_constant() && is_small_quantized(x.dtype) && is_small_quantized(y.dtype) && x.quant &&
          y.quant && !x.quant.is_per_channel() && !y.quant.is_per_channel() &&
          (x.dtype != y.dtype || x.quant != y.quant);
 }
@@ -145,7 +142,7 @@ Status become_integer(Site& s, NodeId id, IntegerInputs in, ValueId output) {
 }
 
 std::optional<IntegerInputs> quantized_operator(const Site& s) {
-  if (s.slot != 0 || !is_activation_type(s.output().dtype) || s.output().quant.is_per_channel())
+  if (s.slot != 0 || !is_small_quantized(s.output().dtype) || s.output().quant.is_per_channel())
     return std::nullopt;
   return integer_inputs(s, s.producer());
 }

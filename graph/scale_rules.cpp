@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "graph/rule.hpp"
+#include "kernels/dispatch.hpp"
 #include "octet/try.hpp"
 #include "schema/core/int_range.hpp"
 
@@ -13,17 +14,13 @@ namespace {
 
 using RuleKind = TensorRule::Kind;
 
-bool is_activation_type(DType t) {
-  return t == DType::int8 || t == DType::uint8 || t == DType::int16;
-}
-
 // Converters write products of scales with a rounding more or less; that moves no integer.
 bool is_same(const Affine& a, const Affine& b) {
   return a.zero_point == b.zero_point && std::fabs(a.scale - b.scale) <= 1e-5f * std::fabs(b.scale);
 }
 
 bool is_plain(const Value& v) {
-  return is_activation_type(v.dtype) && v.quant && !v.quant.is_per_channel() && !v.quant.is_blockwise();
+  return is_small_quantized(v.dtype) && v.quant && !v.quant.is_per_channel() && !v.quant.is_blockwise();
 }
 
 // The value whose parameters a rule demands; kNoValue where it names none.
@@ -71,8 +68,6 @@ std::optional<Odd> odd_slot(const Site& s) {
   const QuantRule& rules = quant_rule(*find_spec(n.kind), n);
   const auto& ids = is_input ? n.inputs : n.outputs;
   for (size_t i = 0; i < ids.size(); ++i) {
-    // Inputs follow outputs where these are computed from them; what follows from another input is data
-    // beside it.
     const TensorRule& r = is_input ? rules.input(i) : rules.output(i);
     if (auto q = wanted(s, r, ids[i])) return Odd{i, *std::move(q)};
   }
