@@ -155,7 +155,8 @@ Status take_quantization(Site& s, const IntegerInputs& in) {
 // Operators whose outputs are indices or booleans whatever they read.
 std::optional<IntegerInputs> reading_operator(const Site& s) {
   const OpSpec& spec = *find_spec(s.consumer().kind);
-  if (is_float(s.output().dtype) || quant_rule(spec, s.consumer()).output(0).kind != RuleKind::keep)
+  const QuantRule& rules = quant_rule(spec, s.consumer());
+  if (is_float(s.output().dtype) || !rules.has_int8 || rules.output(0).kind != RuleKind::keep)
     return std::nullopt;
   return integer_inputs(s, s.consumer());
 }

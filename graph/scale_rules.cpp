@@ -67,6 +67,7 @@ std::optional<Odd> odd_slot(const Site& s) {
   const Node& n = s.consumer();
   const QuantRule& rules = quant_rule(*find_spec(n.kind), n);
   const auto& ids = is_input ? n.inputs : n.outputs;
+  if (!rules.has_int8) return std::nullopt;  // this variant of the operator
   for (size_t i = 0; i < ids.size(); ++i) {
     const TensorRule& r = is_input ? rules.input(i) : rules.output(i);
     if (auto q = wanted(s, r, ids[i])) return Odd{i, *std::move(q)};
@@ -115,7 +116,7 @@ struct OddBias {
 std::optional<OddBias> odd_bias(const Site& s) {
   const Node& n = s.consumer();
   const QuantRule& rules = quant_rule(*find_spec(n.kind), n);
-  for (size_t i = 0; i < n.inputs.size(); ++i) {
+  for (size_t i = 0; rules.has_int8 && i < n.inputs.size(); ++i) {
     const TensorRule& r = rules.input(i);
     if (r.kind != RuleKind::bias || r.a < 0 || r.b < 0 || n.inputs[i] == kNoValue) continue;
     const ValueId x = n.input(static_cast<size_t>(r.a)), w = n.input(static_cast<size_t>(r.b));

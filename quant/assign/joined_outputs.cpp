@@ -89,12 +89,24 @@ class Tail {
     // Pieces in zeros, added.
     if (n.kind == ADD && moving == 2)
       return std::ranges::all_of(n.inputs, [&](ValueId v) { return is_padded(v); });
+    if (const Value* factors = factors_of_channels(*spec, n)) {
+      spread_ = std::max(spread_, spread_of(*factors));
+      return moving == 1;
+    }
     if (!spec->traits.has(Trait::scales) && !spec->traits.has(Trait::shifts)) return false;
     if (moving != 1 || n.inputs.size() != 2) return false;
     for (ValueId v : n.inputs)
       if (g_.value(v).is_constant() && spec->traits.has(Trait::scales))
         spread_ = std::max(spread_, spread_of(g_.value(v)));
     return true;
+  }
+  // The weights of a depthwise convolution of one pixel: a factor for each channel.
+  const Value* factors_of_channels(const OpSpec& spec, const Node& n) const {
+    if (!spec.linear || spec.linear->in_axis >= 0) return nullptr;
+    const Value& w = g_.value(n.inputs[spec.linear->weights]);
+    const int axis = spec.linear->out_axis;
+    if (!w.is_constant() || w.dtype != DType::float32 || axis >= w.shape.rank()) return nullptr;
+    return w.shape.elements() == w.shape[axis] ? &w : nullptr;
   }
   bool is_padded(ValueId v) const {
     const NodeId n = uses_.producer[static_cast<size_t>(v)];
