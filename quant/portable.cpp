@@ -200,10 +200,16 @@ class Converter {
 // What accelerators cannot have, in words.
 Status check_int8_alone(const Graph& g) {
   std::vector<std::string> odd;
+  std::vector<Shape> shapes;
+  for (const Value& v : g.values)
+    shapes.push_back(v.shape);
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
     if (n.kind == OpKind::QUANTIZE || n.kind == OpKind::DEQUANTIZE) continue;
     const OpSpec* spec = find_spec(n.kind);
+    const auto others_take = [&] {
+      return spec->readers.takes == nullptr || spec->readers.takes(describe(g, n, shapes).desc(n));
+    };
     const bool wide = std::ranges::any_of(n.outputs, [&](ValueId v) {
       return v != kNoValue && g.value(v).dtype == DType::int16 && g.value(v).quant;
     });
@@ -212,8 +218,9 @@ Status check_int8_alone(const Graph& g) {
       why = "float";
     else if (wide)
       why = "int16";
-    else if (spec != nullptr && spec->quant.has_int8 && !spec->readers.tflite.int8 &&
-             !is_float(activations_of(g, n, quant_rule(*spec, n))))
+    else if (spec != nullptr && spec->quant.has_int8 && quant_rule(*spec, n).has_int8 &&
+             !is_float(activations_of(g, n, quant_rule(*spec, n))) &&
+             (!spec->readers.tflite.int8 || !others_take()))
       why = "no int8 form outside of Octet";
     if (why != nullptr)
       odd.push_back(fmt::format("{} '{}' ({})", name_of(n.kind), node_name(g, static_cast<NodeId>(i)), why));

@@ -76,7 +76,8 @@ TEST_CASE("every piece of a joined output keeps its information") {
     const QuantizedData q = quantized_detector(detector(join));
     REQUIRE(q.report.error);
     CHECK(q.report.error->worst.sqnr_db > 25);
-    CHECK(q.report.ops_int8 >= 2);
+    // Convolutions stay integers, and the LOGISTIC where there is one.
+    CHECK(q.report.ops_int8 >= (std::string(how) == "factors of columns" ? 2 : 4));
   }
 }
 
